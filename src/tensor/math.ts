@@ -1,0 +1,153 @@
+/** Reductions over rows of numbers, all in float64 whatever the row's type. */
+
+import { ForerunError } from "../base/errors.ts"
+
+export type FloatArray = Float32Array | Float64Array
+
+/** Values in descending order with the indices they came from; both [k]. */
+export interface Top {
+  readonly ids: Int32Array
+  readonly values: Float64Array
+}
+
+/** ln Σ exp(value), in nats, without overflow. Empty or all -Infinity → -Infinity; any NaN → NaN. */
+export function logSumExp(values: FloatArray): number {
+  let max = -Infinity
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (value > max) max = value
+    else if (Number.isNaN(value)) return NaN
+  }
+  if (max === -Infinity || max === Infinity) return max
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i]! - max)
+  return max + Math.log(sum)
+}
+
+/**
+ * Writes softmax(values / temperature) to `out` (same length; may be `values` itself) and returns it.
+ * @throws E_RUNTIME if there is no such distribution: a NaN, a +Infinity, or nothing above -Infinity
+ */
+export function softmaxInto<Out extends FloatArray>(out: Out, values: FloatArray, temperature = 1): Out {
+  const { max } = extremes(values)
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += Math.exp((values[i]! - max) / temperature)
+  for (let i = 0; i < values.length; i++) out[i] = Math.exp((values[i]! - max) / temperature) / sum
+  return out
+}
+
+/**
+ * Largest and smallest value, and where the largest stands (lowest index on a tie), of a row that is to become
+ * a distribution; -Infinity (banned) is allowed beside others.
+ * @throws E_RUNTIME on a NaN, a +Infinity, or nothing above -Infinity
+ */
+export function extremes(values: FloatArray): { max: number; min: number; argmax: number } {
+  let max = -Infinity
+  let min = Infinity
+  let argmax = -1
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    // Written so that a NaN fails the first comparison and reaches the check, which costs ordinary values nothing.
+    if (!(value <= max)) {
+      if (Number.isNaN(value)) throw new ForerunError("E_RUNTIME", `value ${i} of ${values.length} is NaN`)
+      max = value
+      argmax = i
+    }
+    if (value < min) min = value
+  }
+  if (max === Infinity) throw new ForerunError("E_RUNTIME", `value ${argmax} of ${values.length} is +Infinity`)
+  if (max === -Infinity) throw new ForerunError("E_RUNTIME", `no value of ${values.length} is above -Infinity`)
+  return { max, min, argmax }
+}
+
+/**
+ * Index of the largest value, the lowest index if several tie. NaN never wins.
+ * @throws E_RUNTIME if the row is empty or all NaN
+ */
+export function argmax(values: FloatArray): number {
+  let best = -Infinity
+  let index = -1
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (value > best) {
+      best = value
+      index = i
+    }
+  }
+  if (index < 0) index = values.indexOf(-Infinity)
+  if (index < 0) throw new ForerunError("E_RUNTIME", `argmax needs a number; found ${values.length} values, all NaN`)
+  return index
+}
+
+/**
+ * The k largest values, descending, ties by lowest index first; fewer when fewer are not NaN.
+ * A heap of k stands at the gate, so most values of a long row cost one comparison: n + k log k · log(n / k) on
+ * shuffled input.
+ * @throws E_RUNTIME if k > 0 and the row is empty or all NaN
+ */
+export function topK(values: FloatArray, k: number): Top {
+  const capacity = Math.max(0, Math.min(k, values.length))
+  const heap = new Int32Array(capacity) // indices; the root is the one that would leave first
+  let size = 0
+  let gate = -Infinity
+  for (let i = 0; i < values.length && capacity > 0; i++) {
+    const value = values[i]!
+    if (size === capacity) {
+      // An equal value comes later, so it has the higher index and loses the tie.
+      if (!(value > gate)) continue
+      heap[0] = i
+      siftDown(heap, values, 0, size)
+      gate = values[heap[0]!]!
+    } else if (!Number.isNaN(value)) {
+      heap[size++] = i
+      if (size < capacity) continue
+      for (let node = (size >> 1) - 1; node >= 0; node--) siftDown(heap, values, node, size)
+      gate = values[heap[0]!]!
+    }
+  }
+  if (size === 0 && k > 0) {
+    throw new ForerunError("E_RUNTIME", `top-k needs a number; found ${values.length} values, all NaN`)
+  }
+  const ids = sortDescending(heap.subarray(0, size), values)
+  return { ids, values: Float64Array.from(ids, (id) => values[id]!) }
+}
+
+/** Sorts indices in place by their values, descending, ties by lowest index first; returns them. */
+export function sortDescending(ids: Int32Array, values: FloatArray): Int32Array {
+  return ids.sort((a, b) => {
+    const left = values[a]!
+    const right = values[b]!
+    return left === right ? a - b : left < right ? 1 : -1 // no subtraction: two -Infinity would make a NaN
+  })
+}
+
+/** Shannon entropy in nats of a normalised distribution; 0 ln 0 = 0. NaN or negative entries give NaN. */
+export function entropy(probs: FloatArray): number {
+  let sum = 0
+  for (let i = 0; i < probs.length; i++) {
+    const prob = probs[i]!
+    if (prob !== 0) sum -= prob * Math.log(prob)
+  }
+  return sum
+}
+
+/** Moves the node down until neither child leaves before it. */
+function siftDown(heap: Int32Array, values: FloatArray, start: number, size: number): void {
+  const index = heap[start]!
+  let node = start
+  for (;;) {
+    let child = 2 * node + 1
+    if (child >= size) break
+    if (child + 1 < size && leavesBefore(heap[child + 1]!, heap[child]!, values)) child++
+    if (!leavesBefore(heap[child]!, index, values)) break
+    heap[node] = heap[child]!
+    node = child
+  }
+  heap[node] = index
+}
+
+function leavesBefore(a: number, b: number, values: FloatArray): boolean {
+  const left = values[a]!
+  const right = values[b]!
+  return left < right || (left === right && a > b)
+}
