@@ -1,0 +1,12 @@
+/** The graph IR: build a typed graph in TypeScript, print it, write it as ONNX. */
+export * from "./dim.ts"
+export { Graph } from "./graph.ts"
+export * from "./ops/control.ts"
+export * from "./ops/linear.ts"
+export * from "./ops/math.ts"
+export * from "./ops/movement.ts"
+export * from "./ops/norm.ts"
+export * from "./ops/reduce.ts"
+export { printGraph } from "./print.ts"
+export { externalBuffer, type SerializedModel, serialize } from "./serialize.ts"
+export type { Block, ElementType, Initializer, Node, Value } from "./value.ts"

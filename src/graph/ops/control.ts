@@ -1,0 +1,27 @@
+/** Control flow: an If whose arms are built in place and may use any value of the enclosing graph. */
+import { ForerunError } from "../../base/errors.ts"
+import { requireType } from "../check.ts"
+import type { Shape } from "../dim.ts"
+import type { Value } from "../value.ts"
+
+/**
+ * @param shapes of the results: an arm may return any size where the shape says a name (a skipped layer returns no rows)
+ */
+export function conditional(
+  condition: Value,
+  shapes: readonly Shape[],
+  then: () => Value[],
+  otherwise: () => Value[],
+): Value[] {
+  requireType("conditional", ["bool"], condition)
+  const graph = condition.graph
+  const [yes, no] = [graph.block(then), graph.block(otherwise)]
+  for (const arm of [yes, no])
+    if (arm.outputs.length !== shapes.length)
+      throw new ForerunError(
+        "E_GRAPH",
+        `conditional: ${shapes.length} results needed, an arm returned ${arm.outputs.length}`,
+      )
+  const outputs = shapes.map((shape, i) => ({ type: yes.outputs[i]!.type, shape }))
+  return graph.node("If", [condition], outputs, { attributes: { then_branch: yes, else_branch: no } })
+}

@@ -1,0 +1,34 @@
+/** Reductions, and the k largest of a row. */
+import { axisOf, requireType } from "../check.ts"
+import type { Dim } from "../dim.ts"
+import type { Value } from "../value.ts"
+
+function reduce(op: string, x: Value, axis: number, keep: boolean): Value {
+  requireType(op, ["float32", "float64", "int32", "int64"], x)
+  const at = axisOf(op, x, axis)
+  const shape = keep ? x.shape.with(at, 1) : x.shape.toSpliced(at, 1)
+  const axes = x.graph.constant("int64", [1], [at])
+  return x.graph.node(op, [x, axes], [{ type: x.type, shape }], { attributes: { keepdims: keep ? 1 : 0 } })[0]!
+}
+
+export const reduceSum = (x: Value, axis: number, keep = true): Value => reduce("ReduceSum", x, axis, keep)
+export const reduceMean = (x: Value, axis: number, keep = true): Value => reduce("ReduceMean", x, axis, keep)
+export const reduceMax = (x: Value, axis: number, keep = true): Value => reduce("ReduceMax", x, axis, keep)
+
+/** The k largest of the last axis, largest first. `k`: int64 [1], known when the pass runs. */
+export function topK(x: Value, k: Value, size: Dim): { values: Value; indices: Value } {
+  requireType("topK", ["int64"], k)
+  const shape = x.shape.with(-1, size)
+  const [values, indices] = x.graph.node(
+    "TopK",
+    [x, k],
+    [
+      { type: x.type, shape },
+      { type: "int64", shape },
+    ],
+    {
+      attributes: { axis: -1, largest: 1, sorted: 1 },
+    },
+  )
+  return { values: values!, indices: indices! }
+}
