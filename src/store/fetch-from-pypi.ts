@@ -155,11 +155,15 @@ const runPip: RunPip = async (requirement, folder, { env, signal }) => {
       child.stdout.on("data", collect)
       child.stderr.on("data", collect)
       child.on("error", (thrown) => {
-        if (signal?.aborted) reject(abortedError(signal))
-        else if (errnoOf(thrown) === "ENOENT") resolve(undefined)
+        if (signal?.aborted) return
+        if (errnoOf(thrown) === "ENOENT") resolve(undefined)
         else reject(new ForerunError("E_DOWNLOAD", `cannot run ${python}: ${thrown.message}`, { cause: thrown }))
       })
-      child.on("close", (code) => resolve({ code: code ?? undefined, text }))
+      // Only when it has ended may its folder be removed, aborted or not.
+      child.on("close", (code) => {
+        if (signal?.aborted) reject(abortedError(signal))
+        else resolve({ code: code ?? undefined, text })
+      })
     })
     if (result?.code === 0) return
     if (result === undefined) continue
@@ -176,9 +180,8 @@ const runPip: RunPip = async (requirement, folder, { env, signal }) => {
 
 /** pip may quote an index address with its password. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal codes of a foreign program
   return text
-    .replace(/[\x00-\x1f\x7f]+/g, " ")
+    .replace(/\p{Cc}+/gu, " ")
     .replace(/\/\/[^/\s@]*@/g, "//")
     .slice(0, 300)
 }

@@ -29,8 +29,7 @@ const aliases = [defaultModel.name, "smollm2-135m-instruct"]
 
 /** Parses `text`; E_OPTION for anything that could leave the store's folders. */
 export function parseModelSpec(text: string): ModelSpec {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  if (text.trim() === "" || text.length > 4096 || /[\x00-\x1f\x7f]/.test(text))
+  if (text.trim() === "" || text.length > 4096 || /\p{Cc}/u.test(text))
     throw refused(text, "it is empty, too long or holds control characters")
   if (/^hf:/i.test(text)) return parseRepo(text, text.slice(3))
   if (/^(\/|~|\.\.?(\/|$)|[A-Za-z]:[\\/])|\\/.test(text)) return { kind: "path", text, path: text }

@@ -68,7 +68,8 @@ export async function transferBlob(transfer: Transfer, options: TransferOptions)
     throw thrown
   } finally {
     await part.handle.close().catch(() => {})
-    if (wrong instanceof SpoiltError) await rm(transfer.part, { force: true }).catch(() => {})
+    if (wrong instanceof SpoiltError || (wrong !== undefined && part.offset === 0))
+      await rm(transfer.part, { force: true }).catch(() => {})
   }
   await rename(transfer.part, transfer.blob).catch((thrown) => {
     throw ioError(thrown, `cannot write ${transfer.blob}`)
@@ -77,7 +78,10 @@ export async function transferBlob(transfer: Transfer, options: TransferOptions)
 
 /** What arrived is not what was promised: the part is of no use and goes. */
 class SpoiltError extends ForerunError {
-  constructor(message: string, hint = "run again; if it repeats, the server or a proxy alters the file") {
+  constructor(
+    message: string,
+    hint = "it was deleted: run again; if this repeats, a server or a proxy alters the file",
+  ) {
     super("E_DOWNLOAD", message, { hint })
   }
 }
@@ -126,8 +130,7 @@ async function receive(transfer: Transfer, part: Part, options: TransferOptions)
   const from = part.offset
   const headers = (url: URL): Record<string, string> => {
     if (from === 0) return {}
-    const etag =
-      part.origin === url.origin ? part.etag : new URL(transfer.address).origin === url.origin && transfer.etag
+    const etag = knownEtag(transfer, part, url)
     return { range: `bytes=${from}-`, ...(etag ? { "if-range": etag } : {}) }
   }
   try {
@@ -153,8 +156,7 @@ async function readBody(
   await checkHeaders(transfer, part, from, answer)
   const etag = response.headers.get("etag")
   if (etag?.startsWith('"')) Object.assign(part, { etag, origin: url.origin })
-  for await (const chunk of response.body ?? []) {
-    answer.alive()
+  for await (const chunk of answer.chunks()) {
     if (options.signal?.aborted) throw abortedError(options.signal)
     if (part.offset === 0) checkMagic(transfer, chunk, where)
     if (transfer.size !== undefined && part.offset + chunk.length > transfer.size)
@@ -180,29 +182,36 @@ async function checkHeaders(
   if (encoding !== "identity")
     throw new ForerunError("E_DOWNLOAD", `${where} sends ${transfer.file} in an encoding nobody asked for`)
   const length = response.headers.get("content-length")
+  const etag = response.headers.get("etag") ?? undefined
+  const changed = etag !== undefined && etag !== (knownEtag(transfer, part, url) ?? etag)
+  if (changed && transfer.sha256 === undefined && transfer.gitOid === undefined)
+    throw new SpoiltError(`${where}: the file changed meanwhile`, "run again")
   if (response.status === 206) {
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "")
     const total = range?.[3] === "*" ? transfer.size : Number(range?.[3])
-    const fits = range !== null && Number(range[1]) === from && total === (transfer.size ?? total)
-    const changed =
-      part.origin === url.origin && part.etag !== undefined && (response.headers.get("etag") ?? part.etag) !== part.etag
-    if (from === 0 || !fits || changed || Number(range[2]) + 1 !== total) {
+    const last = Number(range?.[2])
+    const fits = Number(range?.[1]) === from && total === (transfer.size ?? total) && last + 1 === total
+    if (from === 0 || !fits || changed) {
       await restart(transfer, part)
-      const what = changed
-        ? "the file changed meanwhile"
-        : `asked for bytes from ${from}, got ${response.headers.get("content-range")}`
-      throw new TransientError(new ForerunError("E_DOWNLOAD", `${where}: ${what}`, { hint: "run again" }))
+      const found = changed ? "of another version" : (response.headers.get("content-range") ?? "no Content-Range")
+      const message = `${where}: asked for bytes from ${from} of ${transfer.size}, got ${found}`
+      throw new TransientError(new ForerunError("E_DOWNLOAD", message, { hint: "run again" }))
     }
     transfer.size ??= total
-    if (length !== null && Number(length) !== Number(range[2]) - from + 1) throw wrongLength(where, length, transfer)
+    if (length !== null && Number(length) !== last - from + 1) throw wrongLength(where, length, transfer)
     return
   }
   if (response.status !== 200) throw new ForerunError("E_DOWNLOAD", `${where} answered ${response.status}`)
+  if (length !== null) transfer.size ??= Number(length)
+  if (length !== null && Number(length) !== transfer.size) throw wrongLength(where, length, transfer)
   // The server does not do ranges, or the file changed (If-Range): all of it comes again.
   if (from > 0) await restart(transfer, part)
-  if (length === null) return
-  transfer.size ??= Number(length)
-  if (Number(length) !== transfer.size) throw wrongLength(where, length, transfer)
+}
+
+/** The strong ETag that the host of `url` gave this file before, in this run or when it was looked up. */
+function knownEtag(transfer: Transfer, part: Part, url: URL): string | undefined {
+  if (part.origin === url.origin) return part.etag
+  return new URL(transfer.address).origin === url.origin ? transfer.etag : undefined
 }
 
 function checkMagic(transfer: Transfer, chunk: Uint8Array, where: string): void {
@@ -211,7 +220,10 @@ function checkMagic(transfer: Transfer, chunk: Uint8Array, where: string): void 
     /^\s*<(!doctype|html|head|\?xml)/i.test(start) && !/\.(x?html?|xml|svg|jinja|txt|md)$/i.test(transfer.file)
   if (isPage) throw webPage(where)
   if (/\.gguf$/i.test(transfer.file) && !"GGUF".startsWith(start.slice(0, 4)))
-    throw new SpoiltError(`${where} is not a GGUF file: it starts with ${JSON.stringify(start.slice(0, 8))}`)
+    throw new ForerunError(
+      "E_DOWNLOAD",
+      `${where} is not a GGUF file: it starts with ${JSON.stringify(start.slice(0, 8))}`,
+    )
 }
 
 function checkHash(transfer: Transfer, part: Part): void {
@@ -257,10 +269,9 @@ function report(transfer: Transfer, part: Part, options: TransferOptions): void 
 }
 
 function webPage(where: string): ForerunError {
-  return new SpoiltError(
-    `${where} answered with a web page in place of the file`,
-    "a login page of the network? Open a browser, log in, and run again",
-  )
+  return new ForerunError("E_DOWNLOAD", `${where} answered with a web page in place of the file`, {
+    hint: "a login page of the network? Open a browser, log in, and run again",
+  })
 }
 
 function wrongLength(where: string, length: string, transfer: Transfer): ForerunError {
