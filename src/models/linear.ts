@@ -1,0 +1,115 @@
+/** How weight matrices are held and applied: float32, 8-bit rows, 8- or 4-bit blocks. */
+import type { Graph, Value } from "../graph/index.ts"
+import {
+  absolute,
+  blockMatmul,
+  divide,
+  fusedMatmul,
+  integerMatmul,
+  multiply,
+  quantizeLinear,
+  reduceMax,
+} from "../graph/index.ts"
+import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
+import { packRows8 } from "./packing/rows.ts"
+import type { TensorInfo, WeightSource } from "./weights.ts"
+
+/** Rows of some tensors of a checkpoint, stacked: [out, in]. Fused projections are one product over several tensors. */
+export interface Matrix {
+  readonly name: string
+  readonly out: number
+  readonly in: number
+  readonly tensors: readonly TensorInfo[]
+  readonly source: WeightSource
+}
+
+export type Linear = (x: Value) => Value
+
+/** Adds a matrix to the graph and returns its product; weights are packed when the model is written, one at a time. */
+export type LinearFormat = (graph: Graph, matrix: Matrix) => Linear
+
+export function matrixOf(source: WeightSource, name: string, tensors: readonly TensorInfo[]): Matrix {
+  const out = tensors.reduce((sum, tensor) => sum + tensor.shape[0]!, 0)
+  return { name, out, in: tensors[0]!.shape[1]!, tensors, source }
+}
+
+/** The whole matrix as float32 [out, in]. */
+export function matrixValues(matrix: Matrix): Float32Array {
+  if (matrix.tensors.length === 1) return matrix.source.float32(matrix.tensors[0]!.name)
+  const values = new Float32Array(matrix.out * matrix.in)
+  let at = 0
+  for (const tensor of matrix.tensors) {
+    values.set(matrix.source.float32(tensor.name), at)
+    at += tensor.shape[0]! * matrix.in
+  }
+  return values
+}
+
+const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+
+/** Packs once for all initialisers of a matrix and lets go of the result when the last has been taken. */
+function packOnce<T extends object, Parts extends readonly ((packed: T) => ArrayBufferView)[]>(
+  pack: () => T,
+  ...parts: Parts
+) {
+  let packed: T | undefined
+  let left = parts.length
+  return parts.map((part) => () => {
+    packed ??= pack()
+    const bytes = bytesOf(part(packed))
+    if (--left === 0) {
+      packed = undefined
+      left = parts.length
+    }
+    return bytes
+  })
+}
+
+export const float32Format: LinearFormat = (graph, matrix) => {
+  const weight = graph.weight(matrix.name, "float32", [matrix.out, matrix.in], () => bytesOf(matrixValues(matrix)))
+  return (x) => fusedMatmul(x, weight, { transB: true })
+}
+
+/** int8 per output row against uint8 activations with one scale per row of x (RUNTIME §5, "q8"). */
+export const rows8Format: LinearFormat = (graph, matrix) => {
+  const [data, scales] = packOnce(
+    () => packRows8(matrixValues(matrix), matrix.out, matrix.in),
+    (packed) => packed.data,
+    (packed) => packed.scales,
+  )
+  const weight = graph.weight(matrix.name, "int8", [matrix.in, matrix.out], data!)
+  const scale = graph.weight(`${matrix.name}.scale`, "float32", [matrix.out], scales!)
+  const [step, zero] = [graph.scalar("float32", 1 / 127), graph.scalar("uint8", 128)]
+  return (x) => {
+    // Rows are scaled to ±1 first: the integer product takes one scale for all rows only.
+    const largest = reduceMax(absolute(x), -1)
+    const quantized = quantizeLinear(divide(x, largest), step, zero)
+    return multiply(integerMatmul(quantized, weight, step, scale, zero), largest)
+  }
+}
+
+/** Symmetric 8-bit or affine 4-bit blocks; activations are quantised per block inside the kernel. */
+export function blocksFormat(bits: 4 | 8, blockSize: number): LinearFormat {
+  const pack = bits === 8 ? packBlocks8 : packBlocks4
+  return (graph, matrix) => {
+    const blocks = Math.ceil(matrix.in / blockSize)
+    const [data, scales, zeros] = packOnce<PackedBlocks, ((packed: PackedBlocks) => ArrayBufferView)[]>(
+      () => pack(matrixValues(matrix), matrix.out, matrix.in, blockSize),
+      (packed) => packed.data,
+      (packed) => packed.scales,
+      ...(bits === 4 ? [(packed: PackedBlocks) => packed.zeroPoints!] : []),
+    )
+    const zeroPoints =
+      zeros && graph.weight(`${matrix.name}.zeros`, "uint8", [matrix.out, Math.ceil(blocks / 2)], zeros)
+    const weights = {
+      data: graph.weight(matrix.name, "uint8", [matrix.out, blocks, (blockSize * bits) / 8], data!),
+      scales: graph.weight(`${matrix.name}.scales`, "float32", [matrix.out, blocks], scales!),
+      ...(zeroPoints ? { zeroPoints } : {}),
+      bits,
+      blockSize,
+      in: matrix.in,
+      out: matrix.out,
+    }
+    return (x) => blockMatmul(x, weights)
+  }
+}
