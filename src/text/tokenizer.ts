@@ -16,6 +16,11 @@ export interface EncodeOptions {
    * User-defined tokens (not control: runs of spaces, <think>, …) are always matched, as the model was trained on them.
    */
   readonly special?: boolean
+  /**
+   * With special: a character that is taken out of plain text after control tokens were found. One inside a spelling
+   * keeps it plain text, which is how user text is kept from forging control tokens (see encodeChat).
+   */
+  readonly sentinel?: string
   /** Put the begin-of-text token first; default false. Pass `tokenizer.addsBos` for what the model expects. */
   readonly bos?: boolean
 }
@@ -81,6 +86,17 @@ function build(definition: TokenizerDefinition): Tokenizer {
     added.filter((token) => !token.special),
     words.normalize,
   )
+  const controlsOnly = createSplitter(added.filter((token) => token.special))
+  /** Control tokens are found with the sentinels in place, everything else without. */
+  const marked =
+    (sentinel: string) =>
+    (text: string): Section[] =>
+      controlsOnly(text).flatMap((section) => {
+        if ("token" in section) return [section]
+        return withoutControls(section.text.replaceAll(sentinel, "")).map((inner) =>
+          "token" in inner ? inner : { text: inner.text, start: section.start + inner.start },
+        )
+      })
   const tokenBytes = createTokenBytes(definition)
   const checkId = (id: number): number => {
     if (Number.isInteger(id) && id >= 0 && id < size) return id
@@ -107,7 +123,10 @@ function build(definition: TokenizerDefinition): Tokenizer {
       }
       // Half a surrogate pair has no UTF-8; every platform writes U+FFFD for it.
       const wellFormed = text.replace(/\p{Surrogate}/gu, "\uFFFD")
-      for (const section of (options.special === true ? withControls : withoutControls)(wellFormed)) {
+      const { sentinel } = options
+      const sectionsOf =
+        options.special !== true ? withoutControls : sentinel === undefined ? withControls : marked(sentinel)
+      for (const section of sectionsOf(wellFormed)) {
         if ("token" in section) out.push(section.token.id)
         else for (const word of words.split(section.text, section.start === 0)) if (word !== "") encodeWord(word, out)
       }

@@ -2,6 +2,7 @@
 import * as library from "@huggingface/tokenizers"
 import { ForerunError } from "../base/errors.ts"
 import { runGuarded } from "./guard.ts"
+import { splitBehaviors, splitByPattern } from "./split-by-pattern.ts"
 import { isLinearPattern } from "./split-patterns.ts"
 
 export interface WordSplitter {
@@ -11,13 +12,14 @@ export interface WordSplitter {
 }
 
 // The package's typings re-export without file extensions, which NodeNext does not resolve: what we use of it, typed here.
-const { SequenceNormalizer, SequencePreTokenizer } = library as unknown as {
+const { SequenceNormalizer, SequencePreTokenizer, SplitPreTokenizer } = library as unknown as {
   SequenceNormalizer: new (config: {
     type: "Sequence"
     normalizers: readonly Component[]
   }) => {
     normalize(text: string): string
   }
+  SplitPreTokenizer: new (config: Component) => { readonly pattern: RegExp | null }
   SequencePreTokenizer: new (config: {
     type: "Sequence"
     pretokenizers: readonly Component[]
@@ -42,9 +44,7 @@ export function createWordSplitter(normalizer: unknown, preTokenizer: unknown): 
   const normalSteps = normalizers.map((config) =>
     build(() => new SequenceNormalizer({ type: "Sequence", normalizers: [config] })),
   )
-  const splitSteps = splitters.map((config) =>
-    build(() => new SequencePreTokenizer({ type: "Sequence", pretokenizers: [config] })),
-  )
+  const splitSteps = splitters.map((config) => build(() => createStep(config)))
 
   const within = <Result>(text: string, work: () => Result): Result => {
     try {
@@ -71,17 +71,25 @@ export function createWordSplitter(normalizer: unknown, preTokenizer: unknown): 
               )
             }, text),
           ),
-    split: (text, isFirst) => {
+    split: (text, _isFirst) => {
       if (splitSteps.length === 0) return [text]
-      const options = { section_index: isFirst ? 0 : 1 }
       return within(text, () =>
-        splitSteps.reduce(
-          (words: string[], step) => words.flatMap((word) => step.pre_tokenize_text(word, options)),
-          [text],
-        ),
+        splitSteps.reduce((words: string[], step) => words.flatMap((word) => step(word, isFirst)), [text]),
       )
     },
   }
+}
+
+/** One component as a function from a word to words. */
+function createStep(config: Component): (text: string, isFirst: boolean) => string[] {
+  if (config.type === "Split") {
+    // Only the translation of the pattern is the library's: it does not know all behaviours (0.2.0).
+    const { pattern } = new SplitPreTokenizer({ ...config, invert: false })
+    if (pattern === null) throw new ForerunError("E_TOKENIZER", "a Split's pattern must be a {Regex} or {String}")
+    return (text) => splitByPattern(text, pattern, config.behavior, config.invert === true)
+  }
+  const step = new SequencePreTokenizer({ type: "Sequence", pretokenizers: [config] })
+  return (text, isFirst) => step.pre_tokenize_text(text, { section_index: isFirst ? 0 : 1 })
 }
 
 function build<Step>(make: () => Step): Step {
@@ -134,7 +142,10 @@ function checkFields(component: Component, where: string): void {
       )
     }
   }
-  const { length } = component
+  const { behavior, length } = component
+  if (component.type === "Split" && !splitBehaviors.includes(behavior)) {
+    throw new ForerunError("E_TOKENIZER", `${where}.behavior must be one of ${splitBehaviors.join(", ")}`)
+  }
   if (component.type === "FixedLength" && !(Number.isInteger(length) && (length as number) > 0)) {
     throw new ForerunError("E_TOKENIZER", `${where}.length must be a positive whole number, found ${String(length)}`)
   }

@@ -1,0 +1,122 @@
+/** Renders Jinja templates in a worker thread that is killed when it runs too long or takes too much memory. */
+import { createRequire } from "node:module"
+import { Worker } from "node:worker_threads"
+import { ForerunError } from "../base/errors.ts"
+
+export interface RenderJob {
+  readonly template: string
+  readonly variables: Readonly<Record<string, unknown>>
+  /** Milliseconds of rendering, without the worker's start. */
+  readonly deadlineMs: number
+  /** UTF-16 units. */
+  readonly maxOutputChars: number
+}
+
+type Reply = { readonly text: string } | { readonly error: string }
+
+// Plain CommonJS in a string, because a worker can load neither TypeScript sources nor a file that the bundler renames.
+const source = `
+const { parentPort, workerData } = require("node:worker_threads")
+const { Template } = require(workerData)
+let known = { source: undefined, template: undefined }
+parentPort.on("message", ({ template, variables, maxOutputChars }) => {
+  let reply
+  try {
+    if (known.source !== template) known = { source: template, template: new Template(template) }
+    const text = known.template.render(variables)
+    reply = text.length > maxOutputChars
+      ? { error: "printed " + text.length + " characters; at most " + maxOutputChars + " are allowed" }
+      : { text }
+  } catch (thrown) {
+    reply = { error: String(thrown instanceof Error ? thrown.message : thrown).slice(0, 500) }
+  }
+  parentPort.postMessage(reply)
+})
+parentPort.postMessage("ready")
+`
+
+const startupMs = 10_000
+const resourceLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
+
+let current: Promise<Worker> | undefined
+let queue: Promise<unknown> = Promise.resolve()
+
+/** Starts the worker ahead of the first render; harmless when it runs already. */
+export async function warmChatRenderer(): Promise<void> {
+  await theWorker()
+}
+
+/** The text; E_TEMPLATE when the template fails, runs past its deadline or prints or allocates too much. One job at a time. */
+export function renderInWorker(job: RenderJob): Promise<string> {
+  const result = queue.then(() => runJob(job))
+  queue = result.catch(() => {})
+  return result
+}
+
+async function runJob({ deadlineMs, ...message }: RenderJob): Promise<string> {
+  const worker = await theWorker()
+  worker.ref() // while a job runs the process must wait for it
+  try {
+    const reply = await exchange<Reply>(worker, deadlineMs, () => worker.postMessage(message))
+    if ("text" in reply) return reply.text
+    throw new ForerunError("E_TEMPLATE", `the chat template failed: ${reply.error}`)
+  } finally {
+    worker.unref()
+  }
+}
+
+function theWorker(): Promise<Worker> {
+  current ??= start().catch((thrown: unknown) => {
+    current = undefined
+    throw thrown
+  })
+  return current
+}
+
+async function start(): Promise<Worker> {
+  const jinja = createRequire(import.meta.url).resolve("@huggingface/jinja")
+  // No flags (tsx would be loaded again) and no environment: a template has no business with either.
+  const worker = new Worker(source, { eval: true, workerData: jinja, resourceLimits, execArgv: [], env: {} })
+  await exchange(worker, startupMs, () => {})
+  worker.on("error", () => {}) // one that dies while idle is replaced: see "exit"
+  worker.once("exit", () => {
+    current = undefined
+  })
+  worker.unref()
+  return worker
+}
+
+/** The next message of the worker; when it takes longer than `milliseconds` or dies, the worker is done with. */
+function exchange<Message>(worker: Worker, milliseconds: number, send: () => void): Promise<Message> {
+  return new Promise((resolve, reject) => {
+    const settle = (finish: () => void): void => {
+      clearTimeout(timer)
+      worker.off("message", onMessage).off("error", onError).off("exit", onExit)
+      finish()
+    }
+    const fail = (message: string, cause?: unknown): void => {
+      current = undefined
+      worker.on("error", () => {}) // a second error while dying must not end the process
+      const done = (): void => settle(() => reject(new ForerunError("E_TEMPLATE", message, { cause })))
+      worker.terminate().then(done, done)
+    }
+    const onMessage = (message: Message): void => settle(() => resolve(message))
+    const onExit = (): void => fail("the chat template's worker ended unexpectedly")
+    const onError = (cause: Error & { code?: unknown }): void =>
+      fail(
+        cause.code === "ERR_WORKER_OUT_OF_MEMORY"
+          ? `the chat template took more than ${resourceLimits.maxOldGenerationSizeMb} MB of memory`
+          : `the chat template's worker failed: ${cause.message}`,
+        cause,
+      )
+    const timer = setTimeout(() => fail(`the chat template took longer than ${milliseconds} ms`), milliseconds)
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit)
+    try {
+      send()
+    } catch (cause) {
+      // Functions and the like cannot be sent; the worker is unharmed.
+      const message = `the chat template's variables must be plain data: ${cause instanceof Error ? cause.message : cause}`
+      settle(() => reject(new ForerunError("E_OPTION", message, { cause })))
+    }
+  })
+}
