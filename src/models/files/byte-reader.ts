@@ -54,6 +54,8 @@ export function createByteReader(source: FileSource, limit: number): ByteReader 
     at += length
     return found
   }
+  // Taking first: it may replace the window that is then read.
+  const scalar = <T>(length: number, read: (here: number) => T): T => read(take(length))
   const number64 = (value: bigint): number | bigint => {
     const asNumber = Number(value)
     return Number.isSafeInteger(asNumber) ? asNumber : value
@@ -81,16 +83,16 @@ export function createByteReader(source: FileSource, limit: number): ByteReader 
     get remaining() {
       return end - start - at
     },
-    u8: () => window.readUInt8(take(1)),
-    i8: () => window.readInt8(take(1)),
-    u16: () => window.readUInt16LE(take(2)),
-    i16: () => window.readInt16LE(take(2)),
-    u32: () => window.readUInt32LE(take(4)),
-    i32: () => window.readInt32LE(take(4)),
-    f32: () => window.readFloatLE(take(4)),
-    f64: () => window.readDoubleLE(take(8)),
+    u8: () => scalar(1, (here) => window.readUInt8(here)),
+    i8: () => scalar(1, (here) => window.readInt8(here)),
+    u16: () => scalar(2, (here) => window.readUInt16LE(here)),
+    i16: () => scalar(2, (here) => window.readInt16LE(here)),
+    u32: () => scalar(4, (here) => window.readUInt32LE(here)),
+    i32: () => scalar(4, (here) => window.readInt32LE(here)),
+    f32: () => scalar(4, (here) => window.readFloatLE(here)),
+    f64: () => scalar(8, (here) => window.readDoubleLE(here)),
     u64,
-    i64: () => number64(window.readBigInt64LE(take(8))),
+    i64: () => number64(scalar(8, (here) => window.readBigInt64LE(here))),
     count,
     string(what, longest = Number.MAX_SAFE_INTEGER) {
       const length = count(`the length of ${what}`, 1)

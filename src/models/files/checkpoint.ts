@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto"
 import { createReadStream, statSync } from "node:fs"
 import { join } from "node:path"
+import type { TokenizerSource } from "../../text/tokenizer.ts"
 import type { ModelConfig } from "../config.ts"
 import type { WeightSource } from "../weights.ts"
 import { fileError, openFileSource } from "./file-source.ts"
@@ -13,11 +14,6 @@ import { type HfTexts, readHfTexts } from "./hf-texts.ts"
 import { openSafetensorsFolder } from "./safetensors-folder.ts"
 import { readJsonFile } from "./text-file.ts"
 import { validateWeights } from "./validate-weights.ts"
-
-/** What a tokenizer can be made from. */
-export type TokenizerSource =
-  | { kind: "tokenizer.json"; json: unknown; config?: unknown }
-  | { kind: "gguf"; metadata: ReadonlyMap<string, unknown> }
 
 export interface Checkpoint {
   readonly path: string

@@ -1,7 +1,7 @@
 /** The text files beside a Hugging Face model: tokenizer, chat template, generation settings, licence. */
 
 import { join } from "node:path"
-import type { TokenizerSource } from "./checkpoint.ts"
+import type { TokenizerSource } from "../../text/tokenizer.ts"
 import { configError, formatError } from "./format-error.ts"
 import { type Json, type JsonObject, parseJsonObject } from "./json.ts"
 import { readOptionalText } from "./text-file.ts"

@@ -1,0 +1,150 @@
+/**
+ * Attention over a host-owned cache, in parts whose sums do not depend on what else runs in the pass (RUNTIME §3, §6).
+ *
+ * A row's past is cut at multiples of 128 positions. Full blocks are summed one by one, in order; what follows the last
+ * full block (the tail) and the pass's new rows are summed in one product. Each product adds its terms one after the
+ * other, and a masked term adds an exact zero, so a row has the same bits alone, in a chain, in a tree or in a chunk,
+ * as long as its pass ends within the block in which it begins.
+ */
+import { fail } from "../graph/check.ts"
+import {
+  add,
+  concat,
+  conditional,
+  divide,
+  exp,
+  fusedMatmul,
+  maximum,
+  reduceMax,
+  reduceSum,
+  reshape,
+  rmsNorm,
+  rotary,
+  slice,
+  softcap,
+  split,
+  subtract,
+  transpose,
+  type Value,
+} from "../graph/index.ts"
+import { blockSize, blocks, type ModelBuilder, rows, tail } from "./builder.ts"
+
+/** onnxruntime takes another kernel, with other bits, for one-row products when alpha is 1; halves are exact. */
+const half = 0.5
+/** Columns of ones that sum the probabilities in the order in which the values are summed. */
+const onesWidth = 16
+
+/** Inputs of the past, declared once for all layers. */
+export interface PastInputs {
+  /** 1 when there are full blocks, else 0 (bool) */
+  readonly hasBlocks: Value
+  /** ones for blocks [blockSize, 16] and for tail and new rows [tail+rows, 16] */
+  readonly blockOnes: Value
+  readonly tailOnes: Value
+}
+
+export interface AttentionNorms {
+  readonly query: Value
+  readonly key: Value
+}
+
+/**
+ * @param qkv [rows, (heads + 2·kvHeads)·headSize], queries, keys, values side by side
+ * @returns [rows, heads·headSize]
+ */
+export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: AttentionNorms): Value {
+  const { heads, kvHeads, headSize, queryScale, attentionSoftcap } = b.config
+  const groups = heads / kvHeads
+  const { query, key, value } = projected(b, layer, qkv, norms)
+  b.keys[layer] = key
+  b.values[layer] = value
+
+  // [kvHeads, groups·rows, headSize]: queries that share a key head in one product
+  const grouped =
+    groups === 1
+      ? transpose(query, [1, 0, 2])
+      : reshape(transpose(reshape(query, [rows, kvHeads, groups, headSize]), [1, 2, 0, 3]), [kvHeads, -1, headSize])
+  const past = pastOf(b, layer)
+  const bias = b.bias(layer)
+  const score = (keys: Value, transBatchB: boolean) => {
+    const raw = fusedMatmul(grouped, keys, { alpha: queryScale, ...(transBatchB ? { transB: true, transBatchB } : {}) })
+    return attentionSoftcap === undefined ? raw : softcap(raw, attentionSoftcap)
+  }
+  const tailScores = add(concat([score(past.tailKeys, true), score(key, true)], -1), bias.tail)
+  const tailValues = concat([past.tailValues, value], 0) // [tail+rows, kvHeads, headSize]
+  const tailMax = reduceMax(tailScores, -1)
+  const weigh = (scores: Value, max: Value) => exp(subtract(scores, max))
+  const parts = (probabilities: Value) => ({
+    sums: fusedMatmul(probabilities, tailValues, { transBatchB: true, alpha: half }),
+    mass: fusedMatmul(probabilities, past.tailOnes, { alpha: half }),
+  })
+  const queries = grouped.shape[1]!
+  const attended = conditional(
+    past.hasBlocks,
+    [[kvHeads, queries, headSize]],
+    () => {
+      const blockScores = add(score(past.blockKeys, false), bias.blocks) // [blocks, kvHeads, queries, 128]
+      const max = maximum(reshape(reduceMax(blockScores, [0, 3]), [kvHeads, -1, 1]), tailMax)
+      const blockWeights = weigh(blockScores, max)
+      const inTail = parts(weigh(tailScores, max))
+      const sums = reduceSum(fusedMatmul(blockWeights, past.blockValues, { alpha: half }), 0, false)
+      const mass = reduceSum(fusedMatmul(blockWeights, past.blockOnes, { alpha: half }), 0, false)
+      return [divide(add(sums, inTail.sums), slice(add(mass, inTail.mass), 2, 0, 1))]
+    },
+    () => {
+      const { sums, mass } = parts(weigh(tailScores, tailMax))
+      return [divide(sums, slice(mass, 2, 0, 1))]
+    },
+  )[0]!
+  if (groups === 1) return reshape(transpose(attended, [1, 0, 2]), [rows, heads * headSize])
+  const ungrouped = transpose(reshape(attended, [kvHeads, groups, rows, headSize]), [2, 0, 1, 3])
+  return reshape(ungrouped, [rows, heads * headSize])
+}
+
+/** Cuts qkv into heads, normalises and turns queries and keys. Each [rows, its heads, headSize]. */
+function projected(b: ModelBuilder, layer: number, qkv: Value, norms: AttentionNorms | undefined) {
+  const { heads, kvHeads, headSize, normEpsilon } = b.config
+  const { rope } = b.config.layer[layer]!
+  const cut = (x: Value) => split(reshape(x, [rows, heads + 2 * kvHeads, headSize]), [heads, kvHeads, kvHeads], 1)
+  if (rope && !norms) {
+    // Nothing comes between the projection and the turn, so all heads turn at once, values by an angle of zero.
+    const { cos, sin } = b.ropeTable({ rope, turning: heads + kvHeads, still: kvHeads })
+    const turned = rotary(reshape(qkv, [1, -1, headSize]), b.graph.constant("int64", [1], [0]), cos, sin)
+    const [query, key, value] = cut(turned)
+    return { query: query!, key: key!, value: value! }
+  }
+  const [query, key, value] = cut(qkv)
+  if (!query || !key || !value) fail("attention", "queries, keys and values needed", qkv)
+  const turn = (x: Value, count: number, norm: Value | undefined) => {
+    const normed = norm ? rmsNorm(x, norm, normEpsilon) : x
+    if (!rope) return normed
+    const { cos, sin } = b.ropeTable({ rope, turning: count, still: 0 })
+    const turned = rotary(reshape(normed, [1, -1, headSize]), b.graph.constant("int64", [1], [0]), cos, sin)
+    return reshape(turned, [rows, count, headSize])
+  }
+  return { query: turn(query, heads, norms?.query), key: turn(key, kvHeads, norms?.key), value }
+}
+
+const pastInputs = new WeakMap<ModelBuilder, PastInputs>()
+
+function pastOf(b: ModelBuilder, layer: number) {
+  const { kvHeads, headSize } = b.config
+  const { graph } = b
+  let shared = pastInputs.get(b)
+  if (!shared) {
+    shared = {
+      hasBlocks: graph.input("hasBlocks", "bool", []),
+      blockOnes: graph.input("blockOnes", "float32", [blockSize, onesWidth]),
+      tailOnes: graph.input("tailOnes", "float32", [`${rows}+${tail}`, onesWidth]),
+    }
+    pastInputs.set(b, shared)
+  }
+  return {
+    ...shared,
+    /** Keys of full blocks lie transposed, so that their product needs no transposition. */
+    blockKeys: graph.input(`blockKeys${layer}`, "float32", [blocks, kvHeads, headSize, blockSize]),
+    blockValues: graph.input(`blockValues${layer}`, "float32", [blocks, kvHeads, blockSize, headSize]),
+    tailKeys: graph.input(`tailKeys${layer}`, "float32", [tail, kvHeads, headSize]),
+    tailValues: graph.input(`tailValues${layer}`, "float32", [tail, kvHeads, headSize]),
+  }
+}

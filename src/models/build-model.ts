@@ -1,0 +1,118 @@
+/** Puts a whole model together: layers, taps, head, and the inputs and outputs that the runtime works with. */
+import {
+  add,
+  and,
+  concat,
+  conditional,
+  gather,
+  type Graph,
+  less,
+  lessOrEqual,
+  softcap,
+  topK,
+  type Value,
+} from "../graph/index.ts"
+import { ModelBuilder, type Residual, type RopeTable, rows } from "./builder.ts"
+import type { ModelConfig } from "./config.ts"
+import { familyOf } from "./index.ts"
+import type { LinearFormat } from "./linear.ts"
+import type { WeightSource } from "./weights.ts"
+
+/**
+ * Inputs: x [rows, hidden] (embeddings or hidden states), logitRows int64 [picked], top int64 [1], wantTop, wantHidden
+ * bool, cos<i>, sin<i>, bias<i>, blockBias<i>, the cache (attention.ts); with spans also from, to int64 [].
+ * Outputs: keys, values [layers that ran · rows, kvHeads, headSize]; hidden [(layers + 1) · rows, hidden] or empty;
+ * last [rows, hidden], the residual stream where the pass ended; final [rows, hidden] after the final norm;
+ * logits [picked, vocabulary]; topValues, topIndices [picked, top] or empty.
+ */
+export interface ModelGraph {
+  readonly graph: Graph
+  readonly config: ModelConfig
+  readonly ropeTables: readonly RopeTable[]
+  readonly windows: readonly (number | undefined)[]
+  readonly spans: boolean
+}
+
+export interface BuildOptions {
+  /** Every layer inside an If, so that any span of layers can run (RUNTIME §4). */
+  readonly spans: boolean
+  readonly format: LinearFormat
+  /** Format of the head; default `format`. */
+  readonly headFormat?: LinearFormat
+}
+
+export function buildModel(config: ModelConfig, source: WeightSource, options: BuildOptions): ModelGraph {
+  const family = familyOf(config.family)
+  const b = new ModelBuilder(config, source, options.format)
+  const { graph } = b
+  const hidden: Value[] = []
+  let x: Residual = { base: graph.input("x", "float32", [rows, config.hidden]) }
+  const span = options.spans ? { from: graph.input("from", "int64", []), to: graph.input("to", "int64", []) } : undefined
+  for (let layer = 0; layer < config.layers; layer++)
+    x = graph.scope(`layer${layer}`, () => {
+      if (!span) return family.layer(b, layer, x, (value) => hidden.push(value))
+      hidden.push(x.base)
+      return skippable(b, layer, x.base, span, (input) => {
+        const output = family.layer(b, layer, { base: input }, () => {})
+        return b.sum(output)
+      })
+    })
+  const { sum, normed } = graph.scope("head", () => family.finalNorm(b, x))
+  hidden.push(sum)
+  graph.output("keys", concat(b.keys, 0))
+  graph.output("values", concat(b.values, 0))
+  graph.output("last", sum)
+  graph.output("final", normed)
+  const all = conditional(
+    graph.input("wantHidden", "bool", []),
+    [["hiddenRows", config.hidden]],
+    () => [concat(hidden, 0)],
+    () => [gather(sum, graph.constant("int64", [0], []))],
+  )
+  graph.output("hidden", all[0]!)
+
+  const picked = gather(normed, graph.input("logitRows", "int64", ["picked"]))
+  const product = b.linear(config.tiedHead ? family.embedding : family.head)(picked)
+  const logits = config.logitSoftcap === undefined ? product : softcap(product, config.logitSoftcap)
+  graph.output("logits", logits)
+  const count = graph.input("top", "int64", [1])
+  const [values, indices] = conditional(
+    graph.input("wantTop", "bool", []),
+    [["topRows", "top"], ["topRows", "top"]],
+    () => {
+      const top = topK(logits, count, "top")
+      return [top.values, top.indices]
+    },
+    () => [graph.constant("float32", [0, 0], []), graph.constant("int64", [0, 0], [])],
+  )
+  graph.output("topValues", values!)
+  graph.output("topIndices", indices!)
+  return { graph, config, ropeTables: b.ropeTables, windows: b.windows, spans: options.spans }
+}
+
+/** Runs the layer only when from ≤ layer < to; otherwise passes x on and returns no new cache rows. */
+function skippable(
+  b: ModelBuilder,
+  layer: number,
+  x: Value,
+  span: { from: Value; to: Value },
+  run: (x: Value) => Value,
+): Residual {
+  const { graph, config } = b
+  const index = graph.scalar("int64", layer)
+  const inside = and(lessOrEqual(span.from, index), less(index, span.to))
+  const none = graph.constant("float32", [0, config.kvHeads, config.headSize], [])
+  const cacheShape = [`rows${layer}`, config.kvHeads, config.headSize]
+  const [output, keys, values] = conditional(
+    inside,
+    [x.shape, cacheShape, cacheShape],
+    () => {
+      const result = run(x)
+      return [result, b.keys[layer]!, b.values[layer]!]
+    },
+    () => [add(x, graph.scalar("float32", 0)), add(none, graph.scalar("float32", 0)), add(none, graph.scalar("float32", 0))],
+  )
+  b.keys[layer] = keys!
+  b.values[layer] = values!
+  return { base: output! }
+}
