@@ -94,7 +94,10 @@ function exchange<Message>(worker: Worker, milliseconds: number, send: () => voi
       worker.off("message", onMessage).off("error", onError).off("exit", onExit)
       finish()
     }
+    let isFailing = false
     const fail = (message: string, cause?: unknown): void => {
+      if (isFailing) return // the first reason counts; being terminated is only its consequence
+      isFailing = true
       current = undefined
       worker.on("error", () => {}) // a second error while dying must not end the process
       const done = (): void => settle(() => reject(new ForerunError("E_TEMPLATE", message, { cause })))

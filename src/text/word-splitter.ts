@@ -71,7 +71,7 @@ export function createWordSplitter(normalizer: unknown, preTokenizer: unknown): 
               )
             }, text),
           ),
-    split: (text, _isFirst) => {
+    split: (text, isFirst) => {
       if (splitSteps.length === 0) return [text]
       return within(text, () =>
         splitSteps.reduce((words: string[], step) => words.flatMap((word) => step(word, isFirst)), [text]),
