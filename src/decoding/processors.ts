@@ -1,6 +1,6 @@
 /** What happens to logits between the model and the draw: scores are shifted, then the unlikely are filtered out. */
 
-import { extremes, sortDescending, topK } from "../tensor/math.ts"
+import { expNegative, extremes, sortDescending, topK } from "../tensor/math.ts"
 import type { ResolvedSampling } from "./sampling-options.ts"
 import type { TokenHistory } from "./token-history.ts"
 
@@ -79,7 +79,7 @@ export function filterScores(scores: Float64Array, sampling: ResolvedSampling, s
 function filterTop(scores: Float64Array, { topK: k, temperature, topP, minP }: ResolvedSampling): Kept {
   const { max } = extremes(scores)
   const top = topK(scores, k)
-  const weights = top.values.map((score) => Math.exp((score - max) / temperature))
+  const weights = top.values.map((score) => expNegative((score - max) / temperature))
   let total = 0
   for (const weight of weights) total += weight
   let kept = 0
@@ -99,7 +99,7 @@ function filterAll(scores: Float64Array, { temperature, topP, minP }: ResolvedSa
     const total = fillBuckets(scores, { max, temperature, nats }, scratch)
     dropTail(scores, topP * total, scratch)
   } else {
-    for (let id = 0; id < scores.length; id++) weights[id] = Math.exp((scores[id]! - max) / temperature)
+    for (let id = 0; id < scores.length; id++) weights[id] = expNegative((scores[id]! - max) / temperature)
   }
   let kept = 0
   for (let id = 0; id < weights.length; id++) {
@@ -125,7 +125,7 @@ function fillBuckets(
   let total = 0
   for (let id = 0; id < scores.length; id++) {
     const exponent = (scores[id]! - max) / temperature
-    const weight = Math.exp(exponent)
+    const weight = expNegative(exponent)
     const bucket = exponent < -nats ? NUM_BUCKETS - 1 : (exponent * -scale) | 0
     bucketMass[bucket]! += weight
     buckets[id] = bucket

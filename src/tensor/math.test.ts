@@ -2,7 +2,7 @@
 
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { argmax, entropy, extremes, logSumExp, softmaxInto, topK } from "./math.ts"
+import { argmax, entropy, expNegative, extremes, logSumExp, softmaxInto, topK } from "./math.ts"
 
 const RUNTIME = expect.objectContaining({ code: "E_RUNTIME" })
 /** Few distinct values, so ties are common. */
@@ -14,6 +14,41 @@ const anyRow = fc.oneof(
   fc.float32Array({ minLength: 1, maxLength: 60, noNaN: true }),
   fc.float64Array({ minLength: 1, maxLength: 60 }),
 )
+
+describe("expNegative", () => {
+  it("is within 1e-15 of Math.exp, everywhere below 0, and exact at the ends", () => {
+    fc.assert(
+      fc.property(fc.double({ min: -708, max: 0, noNaN: true }), (x) => {
+        expect(Math.abs(expNegative(x) / Math.exp(x) - 1)).toBeLessThan(1e-15)
+      }),
+      { numRuns: 5000 },
+    )
+    expect([0, -0, -Infinity, -746, Number.NaN, 1].map(expNegative)).toEqual([1, 1, 0, 0, Number.NaN, Number.NaN])
+    expect(expNegative(-740)).toBe(Math.exp(-740))
+  })
+
+  it("never rises as x falls, or ties and orders would be upset", () => {
+    let rises = 0
+    for (let i = 0; i < 200_000; i++) {
+      const x = -i / 5000
+      if (expNegative(x - 1e-4) > expNegative(x) || expNegative(x * (1 + 2 ** -51)) > expNegative(x)) rises++
+    }
+    expect(rises).toBe(0)
+  })
+
+  it("gives the bits that recorded runs were made with", () => {
+    expect([-1e-9, -0.1, -1, -2.5, -30, -700].map(expNegative)).toMatchInlineSnapshot(`
+      [
+        0.999999999,
+        0.9048374180359596,
+        0.36787944117144233,
+        0.08208499862389879,
+        9.357622968840174e-14,
+        9.85967654375977e-305,
+      ]
+    `)
+  })
+})
 
 describe("logSumExp", () => {
   it("is exact on small examples and does not overflow", () => {

