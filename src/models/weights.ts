@@ -53,7 +53,9 @@ export interface TensorInfo {
 /**
  * Canonical view of a checkpoint's tensors. Differences between files are settled here: GGUF names become
  * Hugging Face's, GGUF's interleaved llama Q/K rows are put back in Hugging Face order (whole rows move, so quantised
- * blocks stay as they are), gpt2's [in, out] matrices are transposed. Nothing is held in memory between calls.
+ * blocks stay as they are), gpt2's [in, out] matrices are transposed, and gemma's norms are Hugging Face's w of (1 + w):
+ * GGUF stores 1 + w, from which 1 is taken in float32 (adding it again gives the stored value back exactly whenever
+ * that is at least 0.5, and to within 2^-25 below). Nothing is held in memory between calls.
  */
 export interface WeightSource {
   readonly tensors: ReadonlyMap<string, TensorInfo>

@@ -23,8 +23,10 @@ export function configFromGguf(header: GgufHeader, path: string, factors: Freque
   const headSize = headSizeOf(fields, path, hidden, heads)
   const present = presentParts(header, family)
   const context = fields.integer("context_length", LIMITS.context)
-  const attentionSoftcap = fields.optionalNumber("attn_logit_softcapping", LIMITS.positive)
-  const logitSoftcap = fields.optionalNumber("final_logit_softcapping", LIMITS.positive)
+  // gemma2 files older than these keys mean 50 and 30.
+  const isGemma2 = family === "gemma2"
+  const attentionSoftcap = softcapOf(fields, "attn_logit_softcapping", isGemma2 ? 50 : 0)
+  const logitSoftcap = softcapOf(fields, "final_logit_softcapping", isGemma2 ? 30 : 0)
   if (fields.integer("expert_count", { min: 0, max: 1e6 }, 0) > 0)
     throw unsupportedError(`${path}: mixture-of-experts models are not supported (${family}.expert_count)`)
 
@@ -48,7 +50,7 @@ export function configFromGguf(header: GgufHeader, path: string, factors: Freque
     activation: activationOf(family),
     queryScale: queryScaleOf(family, { layers, hidden, heads, headSize }),
     embeddingScale: gemma ? Math.sqrt(hidden) : 1,
-    ...(family === "gemma2" && attentionSoftcap !== undefined ? { attentionSoftcap } : {}),
+    ...(isGemma2 && attentionSoftcap !== undefined ? { attentionSoftcap } : {}),
     ...(gemma && logitSoftcap !== undefined ? { logitSoftcap } : {}),
     tiedHead: !header.tensors.has("output.weight"),
     attentionBias: {
@@ -159,18 +161,27 @@ function layersOf(fields: Fields, path: string, facts: LayerFacts): LayerConfig[
   const local: RopeConfig =
     family === "gemma3" ? { base: fields.number("rope.freq_base_swa", LIMITS.ropeBase, 10_000), dimensions } : rope
 
-  const slidingWindow = windowOf(fields, family)
+  const slidingWindow = windowOf(fields, path, family, context)
   const slides = slidingPattern(fields, path, family, layers)
   return Array.from({ length: layers }, (_, index) =>
     slidingWindow !== undefined && slides(index) ? { slidingWindow, rope: local } : { rope },
   )
 }
 
-function windowOf(fields: Fields, family: string): number | undefined {
+/** 0 in the file means none. */
+function softcapOf(fields: Fields, key: string, fallback: number): number | undefined {
+  const found = fields.number(key, { min: 0, max: LIMITS.positive.max }, fallback)
+  return found === 0 ? undefined : found
+}
+
+function windowOf(fields: Fields, path: string, family: string, context: number): number | undefined {
   const fallback = family === "gemma2" ? 4096 : 0
   const window = fields.integer("attention.sliding_window", { min: 0, max: LIMITS.window.max }, fallback)
-  if (window === 0 && family === "gemma3") return fields.integer("attention.sliding_window", LIMITS.window)
-  return window === 0 ? undefined : window
+  if (family !== "qwen2" && family !== "qwen3") return window === 0 ? undefined : window
+  // Which of qwen's layers would slide is not in the file.
+  if (window > 0 && window < context)
+    throw unsupportedError(`${path}: attention.sliding_window ${window} in family ${family}`)
+  return undefined
 }
 
 /** Which layers slide: gemma2 every second, gemma3 five of six, else all that have a window. */
