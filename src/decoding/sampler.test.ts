@@ -70,6 +70,7 @@ describe("laws by hand", () => {
   it("top-p reached exactly needs nothing more", () => {
     const equal = new Float32Array(4)
     expect(dense(lawOf({ temperature: 1, topP: 0.5 }, equal), 4)).toEqual([0.5, 0.5, 0, 0])
+    expect(dense(lawOf({ temperature: 1, topK: 4, topP: 0.5 }, new Float32Array(5)), 5)).toEqual([0.5, 0.5, 0, 0, 0])
     expect(dense(lawOf({ temperature: 1, topP: 0.51 }, equal), 4)).toEqual([1 / 3, 1 / 3, 1 / 3, 0])
     expect(dense(lawOf({ temperature: 1, topP: 0 }, equal), 4)).toEqual([1, 0, 0, 0])
   })
