@@ -110,7 +110,11 @@ export class Graph {
     const block: Block = { nodes: [], outputs: [] }
     this.#block = block
     try {
-      block.outputs.push(...build())
+      // An arm returns values of its own only, so what comes from outside passes through an Identity.
+      for (const value of build()) {
+        const own = block.nodes.some((node) => node.outputs.includes(value.name))
+        block.outputs.push(own ? value : this.node("Identity", [value], [{ type: value.type, shape: value.shape }])[0]!)
+      }
     } finally {
       this.#block = outer
     }

@@ -1,11 +1,10 @@
 /** Puts a whole model together: layers, taps, head, and the inputs and outputs that the runtime works with. */
 import {
-  add,
   and,
   concat,
   conditional,
-  gather,
   type Graph,
+  gather,
   less,
   lessOrEqual,
   softcap,
@@ -47,7 +46,9 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   const { graph } = b
   const hidden: Value[] = []
   let x: Residual = { base: graph.input("x", "float32", [rows, config.hidden]) }
-  const span = options.spans ? { from: graph.input("from", "int64", []), to: graph.input("to", "int64", []) } : undefined
+  const span = options.spans
+    ? { from: graph.input("from", "int64", []), to: graph.input("to", "int64", []) }
+    : undefined
   for (let layer = 0; layer < config.layers; layer++)
     x = graph.scope(`layer${layer}`, () => {
       if (!span) return family.layer(b, layer, x, (value) => hidden.push(value))
@@ -78,7 +79,10 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   const count = graph.input("top", "int64", [1])
   const [values, indices] = conditional(
     graph.input("wantTop", "bool", []),
-    [["topRows", "top"], ["topRows", "top"]],
+    [
+      ["topRows", "top"],
+      ["topRows", "top"],
+    ],
     () => {
       const top = topK(logits, count, "top")
       return [top.values, top.indices]
@@ -110,7 +114,7 @@ function skippable(
       const result = run(x)
       return [result, b.keys[layer]!, b.values[layer]!]
     },
-    () => [add(x, graph.scalar("float32", 0)), add(none, graph.scalar("float32", 0)), add(none, graph.scalar("float32", 0))],
+    () => [x, none, none],
   )
   b.keys[layer] = keys!
   b.values[layer] = values!

@@ -150,15 +150,19 @@ export class ModelBuilder {
     return this.#tables[index]!
   }
 
-  /** Additive masks of a layer: over tail and new positions [queries or 1, tail+rows or 1], and over full blocks. */
+  /**
+   * Additive masks of a layer over tail and new positions [groups·rows, tail+rows], and over full blocks. The host may
+   * pass size 1 wherever all entries of an axis are alike.
+   */
   bias(layer: number): { tail: Value; blocks: Value } {
     const window = this.config.layer[layer]!.slidingWindow
     let index = this.windows.indexOf(window)
     if (index < 0) {
       index = this.windows.push(window) - 1
+      const queries = `${this.config.heads / this.config.kvHeads}*${rows}`
       this.#biases.push({
-        tail: this.graph.input(`bias${index}`, "float32", ["queries", `${tail}+${rows}`]),
-        blocks: this.graph.input(`blockBias${index}`, "float32", [blocks, 1, "queries", blockSize]),
+        tail: this.graph.input(`bias${index}`, "float32", [queries, `${tail}+${rows}`]),
+        blocks: this.graph.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
       })
     }
     return this.#biases[index]!

@@ -3,17 +3,22 @@ import { axisOf, requireType } from "../check.ts"
 import type { Dim } from "../dim.ts"
 import type { Value } from "../value.ts"
 
-function reduce(op: string, x: Value, axis: number, keep: boolean): Value {
+function reduce(op: string, x: Value, axis: number | readonly number[], keep: boolean): Value {
   requireType(op, ["float32", "float64", "int32", "int64"], x)
-  const at = axisOf(op, x, axis)
-  const shape = keep ? x.shape.with(at, 1) : x.shape.toSpliced(at, 1)
-  const axes = x.graph.constant("int64", [1], [at])
-  return x.graph.node(op, [x, axes], [{ type: x.type, shape }], { attributes: { keepdims: keep ? 1 : 0 } })[0]!
+  const axes = (typeof axis === "number" ? [axis] : axis).map((one) => axisOf(op, x, one))
+  const shape = x.shape.map((dim, i) => (axes.includes(i) ? 1 : dim)).filter((_, i) => keep || !axes.includes(i))
+  const attributes = { keepdims: keep ? 1 : 0 }
+  return x.graph.node(op, [x, x.graph.constant("int64", [axes.length], axes)], [{ type: x.type, shape }], {
+    attributes,
+  })[0]!
 }
 
-export const reduceSum = (x: Value, axis: number, keep = true): Value => reduce("ReduceSum", x, axis, keep)
-export const reduceMean = (x: Value, axis: number, keep = true): Value => reduce("ReduceMean", x, axis, keep)
-export const reduceMax = (x: Value, axis: number, keep = true): Value => reduce("ReduceMax", x, axis, keep)
+export const reduceSum = (x: Value, axis: number | readonly number[], keep = true): Value =>
+  reduce("ReduceSum", x, axis, keep)
+export const reduceMean = (x: Value, axis: number | readonly number[], keep = true): Value =>
+  reduce("ReduceMean", x, axis, keep)
+export const reduceMax = (x: Value, axis: number | readonly number[], keep = true): Value =>
+  reduce("ReduceMax", x, axis, keep)
 
 /** The k largest of the last axis, largest first. `k`: int64 [1], known when the pass runs. */
 export function topK(x: Value, k: Value, size: Dim): { values: Value; indices: Value } {

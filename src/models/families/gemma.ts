@@ -16,7 +16,11 @@ export function gemmaLike(name: string): Family {
       tap(entry.sum)
       const qkv = b.linear(`${layer}.self_attn.q_proj`, `${layer}.self_attn.k_proj`, `${layer}.self_attn.v_proj`)
       const heads = attention(b, index, qkv(entry.normed), queryKeyNorms(b, layer, 1))
-      const attended = normed(b, b.linear(`${layer}.self_attn.o_proj`)(heads), `${layer}.post_attention_layernorm.weight`)
+      const attended = normed(
+        b,
+        b.linear(`${layer}.self_attn.o_proj`)(heads),
+        `${layer}.post_attention_layernorm.weight`,
+      )
       const middle = b.addNorm({ base: entry.sum, delta: attended }, `${layer}.pre_feedforward_layernorm.weight`, 1)
       const gateUp = b.linear(`${layer}.mlp.gate_proj`, `${layer}.mlp.up_proj`)
       const fed = gatedMlp(b, middle.normed, gateUp, b.linear(`${layer}.mlp.down_proj`))

@@ -13,7 +13,10 @@ export const gpt2: Family = {
     const entry = b.addLayerNorm(x, `${layer}.ln_1`)
     tap(entry.sum)
     const attended = attention(b, index, b.linear(`${layer}.attn.c_attn`)(entry.normed))
-    const middle = b.addLayerNorm({ base: entry.sum, delta: b.linear(`${layer}.attn.c_proj`)(attended) }, `${layer}.ln_2`)
+    const middle = b.addLayerNorm(
+      { base: entry.sum, delta: b.linear(`${layer}.attn.c_proj`)(attended) },
+      `${layer}.ln_2`,
+    )
     const inner = activate(b.linear(`${layer}.mlp.c_fc`)(middle.normed), b.config.activation)
     return { base: middle.sum, delta: b.linear(`${layer}.mlp.c_proj`)(inner) }
   },
