@@ -100,8 +100,8 @@ function exchange<Message>(worker: Worker, milliseconds: number, send: () => voi
       isFailing = true
       current = undefined
       worker.on("error", () => {}) // a second error while dying must not end the process
-      const done = (): void => settle(() => reject(new ForerunError("E_TEMPLATE", message, { cause })))
-      worker.terminate().then(done, done)
+      void worker.terminate().catch(() => {}) // may take a moment when it is busy collecting garbage; nobody waits for it
+      settle(() => reject(new ForerunError("E_TEMPLATE", message, { cause })))
     }
     const onMessage = (message: Message): void => settle(() => resolve(message))
     const onExit = (): void => fail("the chat template's worker ended unexpectedly")
