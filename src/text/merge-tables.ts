@@ -1,6 +1,6 @@
 /** The two kinds of merge table: ranked pairs (GPT-2's merges list) and scored texts (sentencepiece). */
-import { ForerunError } from "../base/errors.ts"
 import type { MergeTable } from "./byte-pair.ts"
+import { malformed, quoted } from "./tokenizer-definition.ts"
 
 /** A merge: two spellings, as ["a", "b"] or "a b". */
 export type Merge = string | readonly string[]
@@ -33,7 +33,7 @@ export function rankedMerges(
   const idOf = (text: string, rank: number): number => {
     const id = ids.get(text)
     if (id !== undefined) return id
-    throw new ForerunError("E_TOKENIZER", `merge ${rank} needs the token ${quote(text)}, which the vocabulary lacks`)
+    throw malformed(`merge ${rank} needs the token ${quoted(text)}, which the vocabulary lacks`)
   }
   for (let rank = 0; rank < merges.length; rank++) {
     const [left, right] = splitMerge(merges[rank], rank)
@@ -76,13 +76,5 @@ function splitMerge(merge: unknown, rank: number): [string, string] {
     const [left, right] = merge
     if (typeof left === "string" && typeof right === "string" && left !== "" && right !== "") return [left, right]
   }
-  throw new ForerunError(
-    "E_TOKENIZER",
-    `merge ${rank} must be "left right" or ["left", "right"], found ${quote(merge)}`,
-  )
-}
-
-function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+  throw malformed(`merge ${rank} must be "left right" or ["left", "right"], found ${quoted(merge)}`)
 }

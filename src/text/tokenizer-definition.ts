@@ -91,13 +91,13 @@ export function endTokens(
 export const malformed = (message: string, cause?: unknown): ForerunError =>
   new ForerunError("E_TOKENIZER", message, cause === undefined ? {} : { cause })
 
-/** A value as it may stand in an error message: at most 80 characters. */
+/** A value as it may stand in an error message: short, and without walking through what may be huge. */
 export function quoted(value: unknown): string {
-  let text: string
-  try {
-    text = typeof value === "bigint" ? `${value}` : (JSON.stringify(value) ?? String(value))
-  } catch {
-    text = typeof value
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value === "object" && value !== null) {
+    const { type } = value as { type?: unknown }
+    return typeof type === "string" ? `an object of type ${quoted(type)}` : "an object"
   }
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+  if (typeof value !== "string") return String(value)
+  return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
 }

@@ -39,13 +39,14 @@ const hostileValues: readonly (() => unknown)[] = [
   () => ({ type: "Replace", pattern: { Regex: "" }, content: "aaaaaaaa" }),
   () => ({ type: "FixedLength", length: 0 }),
   () => ({ type: "Precompiled", precompiled_charsmap: "AAAA" }),
-  () => nested(200),
+  () => nested(200, "normalizers"),
+  () => nested(200, "pretokenizers"),
+  () => nested(200, "decoders"),
 ]
 
-function nested(depth: number): unknown {
+function nested(depth: number, key: string): unknown {
   let value: unknown = { type: "NFC" }
-  for (let i = 0; i < depth; i++)
-    value = { type: "Sequence", normalizers: [value], pretokenizers: [value], decoders: [value] }
+  for (let i = 0; i < depth; i++) value = { type: "Sequence", [key]: [value] }
   return value
 }
 

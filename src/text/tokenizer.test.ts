@@ -1,5 +1,6 @@
 /** Tokenizer: the goldens, control tokens in text, long unbroken text, decoding. */
 import { describe, expect, test } from "vitest"
+import { patternFamily, patternNames } from "./split-patterns.ts"
 import {
   ggufSource,
   missing,
@@ -13,6 +14,7 @@ import {
   tinyTokenizerJson,
 } from "./test-sources.ts"
 import { createTokenizer } from "./tokenizer.ts"
+import { createWordSplitter } from "./word-splitter.ts"
 
 interface Case {
   text: string
@@ -163,5 +165,43 @@ describe("text", () => {
     const json = { ...tinyTokenizerJson(), post_processor: undefined }
     const withoutBos = createTokenizer({ kind: "tokenizer.json", json })
     expect(() => withoutBos.encode("", { bos: true })).toThrow(expect.objectContaining({ code: "E_OPTION" }))
+  })
+})
+
+describe("tokenizer.ggml.pre", () => {
+  const vocab = Object.keys(tinyTokenizerJson().model.vocab)
+  const metadata = new Map<string, unknown>([
+    ["tokenizer.ggml.model", "gpt2"],
+    ["tokenizer.ggml.tokens", vocab],
+    ["tokenizer.ggml.merges", tinyTokenizerJson().model.merges],
+  ])
+  const sample = "Hello I'LL go, 12345 …\r\n\n  naïve Ǆ 中文かな, пример\t<tag> `x` 🙂 e\u0301"
+  const long = ["a", "A", "aB", " ", "\n", " \n", "1", "中", "!", "'", "🙂", "\u0301"].map((text) =>
+    text.repeat(20_000),
+  )
+
+  test.each(patternNames)("%s splits without losing text, in linear time", (name) => {
+    const tokenizer = createTokenizer({ kind: "gguf", metadata: new Map([...metadata, ["tokenizer.ggml.pre", name]]) })
+    expect(tokenizer.decode(tokenizer.encode(sample))).toBe(sample)
+    const start = performance.now()
+    for (const text of long) expect(tokenizer.decode(tokenizer.encode(text))).toBe(text)
+    expect(performance.now() - start).toBeLessThan(5000)
+  })
+
+  test.each([
+    ["llama-bpe", "don't 12345  x\n\ny", ["don", "'t", " ", "123", "45", " ", " x", "\n\n", "y"]],
+    ["qwen2", "DON'T 12 a!!\n", ["DON", "'T", " ", "1", "2", " a", "!!\n"]],
+    ["smollm", "a 12  b", ["a", " ", "1", "2", " ", " b"]],
+    ["gpt-2", "a 12  b's", ["a", " 12", " ", " b", "'s"]],
+    ["gpt-4o", "helloWorld", ["hello", "World"]],
+    ["deepseek-v3", "x 1234中文", ["x", " ", "123", "4", "中文"]],
+  ])("%s splits as its models do", (name, text, words) => {
+    const patterns = patternFamily(name)!.patterns.map((Regex) => ({
+      type: "Split",
+      pattern: { Regex },
+      behavior: "Isolated",
+    }))
+    const splitter = createWordSplitter(undefined, { type: "Sequence", pretokenizers: patterns })
+    expect(splitter.split(text, true)).toEqual(words)
   })
 })

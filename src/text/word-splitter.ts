@@ -48,7 +48,7 @@ export function createWordSplitter(normalizer: unknown, preTokenizer: unknown): 
 
   const within = <Result>(text: string, work: () => Result): Result => {
     try {
-      return isTrusted ? work() : runGuarded(work, 2000 + text.length / 100, "splitting the text into words")
+      return isTrusted ? work() : runGuarded(work, 2000 + Math.ceil(text.length / 100), "splitting the text into words")
     } catch (thrown) {
       if (thrown instanceof ForerunError) throw thrown
       // What is left is the regular expression engine giving up (too much backtracking state) or a wrong type in the file.
