@@ -70,8 +70,10 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
     const raw = fusedMatmul(grouped, keys, { alpha: queryScale, ...(transBatchB ? { transB: true, transBatchB } : {}) })
     return attentionSoftcap === undefined ? raw : softcap(raw, attentionSoftcap)
   }
-  const tailScores = add(concat([score(past.tailKeys, true), score(key, true)], -1), bias.tail)
-  const tailValues = concat([past.tailValues, value], 0) // [tail+rows, kvHeads, headSize]
+  // Joined before the product: FusedMatMul divides by zero on an empty tail.
+  const tailKeys = concat([past.tailKeys, key], 0) // [tail+rows, kvHeads, headSize]
+  const tailScores = add(score(tailKeys, true), bias.tail)
+  const tailValues = concat([past.tailValues, value], 0)
   const tailMax = reduceMax(tailScores, -1)
   const weigh = (scores: Value, max: Value) => exp(subtract(scores, max))
   const parts = (probabilities: Value) => ({

@@ -8,6 +8,7 @@ import {
   less,
   lessOrEqual,
   softcap,
+  subtract,
   topK,
   type Value,
 } from "../graph/index.ts"
@@ -45,18 +46,17 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   const b = new ModelBuilder(config, source, options.format)
   const { graph } = b
   const hidden: Value[] = []
-  let x: Residual = { base: graph.input("x", "float32", [rows, config.hidden]) }
+  // Every norm adds and normalises in one operator, the first one too: the same bits wherever a span begins.
+  const input = graph.input("x", "float32", [rows, config.hidden])
+  let x: Residual = { base: input, delta: subtract(input, input) }
   const span = options.spans
     ? { from: graph.input("from", "int64", []), to: graph.input("to", "int64", []) }
     : undefined
   for (let layer = 0; layer < config.layers; layer++)
     x = graph.scope(`layer${layer}`, () => {
       if (!span) return family.layer(b, layer, x, (value) => hidden.push(value))
-      hidden.push(x.base)
-      return skippable(b, layer, x.base, span, (input) => {
-        const output = family.layer(b, layer, { base: input }, () => {})
-        return b.sum(output)
-      })
+      hidden.push(b.sum(x))
+      return skippable(b, layer, x, span, (entering) => family.layer(b, layer, entering, () => {}))
     })
   const { sum, normed } = graph.scope("head", () => family.finalNorm(b, x))
   hidden.push(sum)
@@ -94,29 +94,29 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   return { graph, config, ropeTables: b.ropeTables, windows: b.windows, spans: options.spans }
 }
 
-/** Runs the layer only when from ≤ layer < to; otherwise passes x on and returns no new cache rows. */
+/** Runs the layer only when from ≤ layer < to; otherwise passes the residual on and returns no new cache rows. */
 function skippable(
   b: ModelBuilder,
   layer: number,
-  x: Value,
+  x: Residual,
   span: { from: Value; to: Value },
-  run: (x: Value) => Value,
+  run: (x: Residual) => Residual,
 ): Residual {
   const { graph, config } = b
   const index = graph.scalar("int64", layer)
   const inside = and(lessOrEqual(span.from, index), less(index, span.to))
   const none = graph.constant("float32", [0, config.kvHeads, config.headSize], [])
   const cacheShape = [`rows${layer}`, config.kvHeads, config.headSize]
-  const [output, keys, values] = conditional(
+  const [base, delta, keys, values] = conditional(
     inside,
-    [x.shape, cacheShape, cacheShape],
+    [x.base.shape, x.base.shape, cacheShape, cacheShape],
     () => {
-      const result = run(x)
-      return [result, b.keys[layer]!, b.values[layer]!]
+      const left = run(x)
+      return [left.base, left.delta!, b.keys[layer]!, b.values[layer]!]
     },
-    () => [x, none, none],
+    () => [x.base, x.delta!, none, none],
   )
   b.keys[layer] = keys!
   b.values[layer] = values!
-  return { base: output! }
+  return { base: base!, delta: delta! }
 }

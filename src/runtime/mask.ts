@@ -74,7 +74,7 @@ function visibility(mask: Mask, context: MaskContext): (row: number, column: num
 }
 
 const open: Bias = { data: new Float32Array(1), dims: [1, 1] }
-const openBlocks: Bias = { data: new Float32Array(1), dims: [1, 1, 1, 1] }
+const openBlocks: Bias = { data: new Float32Array(blockSize), dims: [1, 1, 1, blockSize] }
 
 /** Biases over the tail and new rows [groups·rows, tail+rows], and over full blocks [blocks, 1, groups·rows, 128]. */
 export function biasesOf(mask: Mask, window: number | undefined, context: MaskContext): { tail: Bias; blocks: Bias } {
