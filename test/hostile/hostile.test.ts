@@ -38,6 +38,7 @@ const memory = (): number => {
 function open(path: string): string | undefined {
   try {
     const checkpoint = openCheckpoint(path)
+    assertFinite(checkpoint.config)
     for (const [name, { shape }] of checkpoint.weights.tensors) {
       if (!expectedTensors(checkpoint.config).has(name)) continue
       const wanted = shape.reduce((product, size) => product * size, 1)
@@ -48,6 +49,13 @@ function open(path: string): string | undefined {
   } catch (thrown) {
     return codeOf(thrown)
   }
+}
+
+/** Every number in a config that opened must be one to calculate with. */
+function assertFinite(value: unknown, where = "config"): void {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new Error(`${where} is ${value}`)
+  if (typeof value === "object" && value !== null)
+    for (const [key, inner] of Object.entries(value)) assertFinite(inner, `${where}.${key}`)
 }
 
 function codeOf(thrown: unknown): string {
@@ -123,7 +131,9 @@ describe("hostile model files", () => {
       const start = performance.now()
       let code: string | undefined
       try {
-        expectedTensors(configFromHf(parseJsonObject(text, "config.json", configError), "config.json"))
+        const config = configFromHf(parseJsonObject(text, "config.json", configError), "config.json")
+        assertFinite(config)
+        expectedTensors(config)
       } catch (thrown) {
         code = codeOf(thrown)
       }

@@ -99,7 +99,7 @@ export const LIMITS = {
   window: { min: 1, max: 1_000_000_000 },
   token: { min: 0, max: 4_000_000 },
   epsilon: { min: 0, max: 1 },
-  ropeBase: { min: 1, max: 1e15 },
+  ropeBase: { min: 1.001, max: 1e15 },
   factor: { min: 1e-6, max: 1e6 },
   positive: { min: 1e-9, max: 1e9 },
 } as const satisfies Record<string, Range>

@@ -2,7 +2,7 @@
 
 import type { RopeScaling } from "../config.ts"
 import { type Fields, LIMITS } from "./fields.ts"
-import { formatError, unsupportedError } from "./format-error.ts"
+import { configError, formatError, unsupportedError } from "./format-error.ts"
 
 /** The values of rope_freqs.weight, rope_factors_long.weight and rope_factors_short.weight, where present. */
 export interface FrequencyFactors {
@@ -26,6 +26,8 @@ export function ggufRopeScaling(fields: Fields, path: string, facts: RopeFacts):
   const attention = fields.number("rope.scaling.attn_factor", LIMITS.factor, 1)
 
   if (factors.long !== undefined && factors.short !== undefined) {
+    // The usual attention factor divides by its logarithm.
+    if (originalContext < 2) throw configError(`${path}: longrope needs an original context of at least 2, found 1`)
     const stretch = context / originalContext
     const attentionFactor = stretch <= 1 ? 1 : Math.sqrt(1 + Math.log(stretch) / Math.log(originalContext))
     return {

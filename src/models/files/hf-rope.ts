@@ -111,6 +111,9 @@ function longrope(
   facts: { originalContext: number; context: number; dimensions: number },
 ): RopeScaling {
   const { originalContext, context, dimensions } = facts
+  // The usual attention factor divides by its logarithm.
+  if (originalContext < 2)
+    throw configError(`longrope needs an original context of at least 2, found ${originalContext}`)
   const factor = scaling.number("factor", LIMITS.factor, context / originalContext)
   const inferred = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext))
   const factors = (key: string): number[] => {
