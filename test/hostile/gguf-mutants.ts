@@ -1,5 +1,6 @@
 /** Hostile GGUF files. */
 
+import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import {
@@ -29,7 +30,15 @@ const LONGS = [0n, 1n << 16n, 1n << 31n, 1n << 32n, (1n << 53n) + 1n, 1n << 63n,
 const WORDS = [0, 9, 0x7fffffff, 0x80000000, 0xffffffff]
 
 export function ggufMutants(): Mutant[] {
-  return [made("honest", {}, "opens"), ...truncated(), ...overwritten(), ...structures(), ...settings(), ...scrambles()]
+  return [
+    made("honest", {}, "opens"),
+    pipe,
+    ...truncated(),
+    ...overwritten(),
+    ...structures(),
+    ...settings(),
+    ...scrambles(),
+  ]
 }
 
 const whole = writeGguf(ggufBase)
@@ -77,6 +86,19 @@ const withoutKey = (key: string) => ggufBase.metadata.filter(([each]) => each !=
 const replaced = (key: string, value: TestValue): Partial<TestGguf> => ({
   metadata: [...withoutKey(key), [key, value]],
 })
+
+const aligned = (alignment: number) => ({ ...replaced("general.alignment", u32(alignment)), alignment })
+
+/** Opening one without asking first waits for ever. */
+const pipe: Mutant = {
+  name: "gguf: a pipe",
+  outcome: "refused",
+  write: (folder) => {
+    const path = join(folder, "model.gguf")
+    if (process.platform !== "win32") execFileSync("mkfifo", [path])
+    return path
+  },
+}
 
 function structures(): Mutant[] {
   const empty = new Uint8Array()
@@ -129,6 +151,12 @@ function structures(): Mutant[] {
       made(`offset ${offset} past the end`, { tensors: withTensor(5, { offset }) }),
     ),
     ...ggufTensors.map(({ name }) => made(`without ${name}`, { tensors: ggufTensors.filter((t) => t.name !== name) })),
+    made(
+      "misaligned, touching nothing",
+      extra({ dimensions: [2], data: new Uint8Array(64), offset: dataLength() + 4 }),
+    ),
+    ...[3, 12, 48].map((alignment) => made(`honest but for alignment ${alignment}`, aligned(alignment))),
+    ...[1, 8, 64, 4096].map((alignment) => made(`alignment ${alignment}`, aligned(alignment), "opens")),
     made("no tensors", { tensors: [] }),
     made("no metadata", { metadata: [] }),
     made("one of 3 parts", withEntries(["split.count", [2, 3]])),
