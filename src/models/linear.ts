@@ -2,14 +2,19 @@
 import type { Graph, Value } from "../graph/index.ts"
 import {
   absolute,
+  add,
   blockMatmul,
   divide,
   fusedMatmul,
   integerMatmul,
+  matmul,
   multiply,
   quantizeLinear,
   reduceMax,
+  reduceSum,
+  reshape,
 } from "../graph/index.ts"
+import { type AsIsBlocks, heldExactly, packAsIs } from "./packing/as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
 import { packRows8 } from "./packing/rows.ts"
 import type { TensorInfo, WeightSource } from "./weights.ts"
@@ -86,6 +91,51 @@ export const rows8Format: LinearFormat = (graph, matrix) => {
     const quantized = quantizeLinear(divide(x, largest), step, zero)
     return multiply(integerMatmul(quantized, weight, step, scale, zero), largest)
   }
+}
+
+/**
+ * A GGUF's own values: 4- or 8-bit blocks that hold them exactly where such exist (heldExactly), 8-bit blocks of 32
+ * around them elsewhere (off by at most 1/254 of a block's largest value), float32 for tensors that were never blocks.
+ */
+export const asIsFormat: LinearFormat = (graph, matrix) => {
+  const type = matrix.tensors[0]!.type
+  if (type === "F32" || type === "F16" || type === "BF16") return float32Format(graph, matrix)
+  const bits = heldExactly.get(type)
+  if (bits === undefined || matrix.tensors.some((tensor) => tensor.type !== type))
+    return blocksFormat(8, 32)(graph, matrix)
+  const blocks = matrix.in / 32
+  const [data, scales, offsets] = packOnce<AsIsBlocks, ((packed: AsIsBlocks) => ArrayBufferView)[]>(
+    () => packAsIs(type, rawRows(matrix), matrix.out, matrix.in),
+    (packed) => packed.data,
+    (packed) => packed.scales,
+    ...(type === "Q4_1" ? [(packed: AsIsBlocks) => packed.offsets!] : []),
+  )
+  const weights = {
+    data: graph.weight(matrix.name, "uint8", [matrix.out, blocks, 4 * bits], data!),
+    scales: graph.weight(`${matrix.name}.scales`, "float32", [matrix.out, blocks], scales!),
+    bits,
+    blockSize: 32,
+    in: matrix.in,
+    out: matrix.out,
+  }
+  if (!offsets) return (x) => blockMatmul(x, weights)
+  const above = graph.weight(`${matrix.name}.offsets`, "float32", [blocks, matrix.out], offsets)
+  return (x) => add(blockMatmul(x, weights), matmul(blockSums(x, blocks), above))
+}
+
+/** Sums over consecutive 32 columns: [rows, blocks]. */
+const blockSums = (x: Value, blocks: number): Value => reduceSum(reshape(x, [-1, blocks, 32]), 2, false)
+
+function rawRows(matrix: Matrix): Uint8Array {
+  const parts = matrix.tensors.map((tensor) => matrix.source.raw(tensor.name))
+  if (parts.length === 1) return parts[0]!
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }
 
 /** Symmetric 8-bit or affine 4-bit blocks; activations are quantised per block inside the kernel. */

@@ -1,0 +1,77 @@
+/** A decoding method: what it is, what it needs, and its loop. The only seam between methods and everything else. */
+import type { Ability, ModelRunner } from "../runtime/pass.ts"
+import type { Random } from "../tensor/random.ts"
+import type { Tokenizer } from "../text/tokenizer.ts"
+import type { Sampler } from "./sampler.ts"
+import type { Step, Token } from "./step.ts"
+
+export interface Paper {
+  readonly title: string
+  readonly authors: string
+  readonly year: number
+  readonly arxiv?: string
+  readonly venue?: string
+}
+
+/**
+ * lossless: the tokens and logits of plain decoding bit for bit when greedy, its law when sampling; approximate: says
+ * what it costs; report: produces a report rather than a continuation.
+ */
+export type Promised = "lossless" | "approximate" | "report"
+
+export type Role = "target" | "draft"
+export type Needs = Partial<Record<Role, readonly Ability[]>>
+
+/** One option of a method: command-line flags, HTTP schema and web form are made from these. */
+export interface OptionSpec {
+  readonly type: "integer" | "number" | "boolean" | "string"
+  readonly default: number | boolean | string
+  readonly description: string
+  readonly low?: number
+  readonly high?: number
+  readonly choices?: readonly string[]
+}
+export type OptionTable = Readonly<Record<string, OptionSpec>>
+export type OptionValues = Readonly<Record<string, number | boolean | string>>
+
+export interface Prompt {
+  readonly tokens: Int32Array
+}
+
+export interface Limits {
+  readonly maxTokens: number
+  readonly stopIds: ReadonlySet<number>
+}
+
+export interface Completion {
+  /** Committed tokens, the stop token included if one ended the run. */
+  readonly tokens: readonly Token[]
+  readonly reason: "stop" | "length" | "abort"
+}
+
+export interface Context {
+  readonly models: Readonly<Partial<Record<Role, ModelRunner>>> & { readonly target: ModelRunner }
+  readonly options: OptionValues
+  readonly tokenizer: Tokenizer
+  /** Bias, penalties, temperature and the rest: applied to draft, verify and bonus rows alike. */
+  readonly sampler: Sampler
+  /** The only randomness a method may use. */
+  readonly random: Random
+  readonly limits: Limits
+  /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */
+  readonly logprobs?: number
+  readonly signal: AbortSignal
+}
+
+export interface Method {
+  /** Folder, registry key, command-line name and import path. */
+  readonly name: string
+  readonly summary: string
+  readonly paper: Paper
+  promise(options: OptionValues): Promised
+  readonly needs: Needs
+  readonly options: OptionTable
+  /** Whether its weights come from one of our recipes. */
+  readonly trained: boolean
+  run(prompt: Prompt, context: Context): AsyncGenerator<Step, Completion>
+}

@@ -1,0 +1,97 @@
+/** What callers pass in and get back. */
+import type { ForerunError } from "../base/errors.ts"
+import type { TokenLogprob } from "../decoding/logprobs.ts"
+import type { SamplingOptions } from "../decoding/sampling-options.ts"
+import type { ModelConfig } from "../models/config.ts"
+import type { WeightFormat } from "../models/formats.ts"
+import type { ChatMessage } from "../text/chat-template.ts"
+
+export interface LoadModelOptions {
+  /** Default: the best for this machine, see `defaultWeights`. */
+  readonly weights?: WeightFormat
+  /** Threads of the backend; default: the machine's cores, at most 8. */
+  readonly threads?: number
+  readonly device?: "cpu" | "webgpu"
+  readonly offline?: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: LoadProgress) => void
+}
+
+export interface LoadProgress {
+  readonly stage: "finding" | "downloading" | "hashing" | "converting" | "loading"
+  readonly received?: number
+  readonly total?: number
+  readonly file?: string
+}
+
+export type PromptInput = string | readonly ChatMessage[] | { readonly tokens: ArrayLike<number> }
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Default autoregressive. */
+  readonly method?: string
+  /** The method's own options. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /** Default 256. */
+  readonly maxTokens?: number
+  /** Texts that end the answer; they do not appear in it. */
+  readonly stop?: readonly string[]
+  /** Alternatives to report with each token's log-probability, 0 to 20; undefined: no log-probabilities. */
+  readonly logprobs?: number
+  /** Do not apply the chat template to a string prompt. */
+  readonly raw?: boolean
+  /** System message in front of a string prompt. */
+  readonly system?: string
+  readonly signal?: AbortSignal
+}
+
+export interface TokenReport {
+  readonly id: number
+  readonly text: string
+  readonly logprob: number
+  readonly top: readonly (TokenLogprob & { readonly text: string })[]
+}
+
+export interface GenerateResult {
+  readonly text: string
+  readonly tokens: number[]
+  readonly promptTokens: number
+  readonly finishReason: "stop" | "length" | "abort"
+  /** The text that ended the answer, if one did. */
+  readonly stopString?: string
+  readonly method: string
+  readonly lossless: boolean
+  readonly seed: number
+  readonly passes: { readonly target: number; readonly draft: number }
+  readonly timings: {
+    readonly loadMs: number
+    readonly prefillMs: number
+    readonly decodeMs: number
+    readonly firstTokenMs: number
+    readonly tokensPerSecond: number
+  }
+  readonly logprobs?: readonly TokenReport[]
+}
+
+export interface ModelInfo {
+  readonly path: string
+  readonly kind: "gguf" | "safetensors"
+  readonly architecture: string
+  readonly config: ModelConfig
+  readonly weights: WeightFormat
+  readonly threads: number
+  readonly device: "cpu" | "webgpu"
+  readonly chatTemplate: boolean
+  readonly name?: string
+  readonly license?: string
+  readonly loadMs: number
+}
+
+export interface Score {
+  readonly tokens: number
+  /** Natural log-likelihood of each token given all before it; the first token has none. */
+  readonly logprobs: number[]
+  readonly meanNll: number
+  readonly perplexity: number
+}
+
+export type { ForerunError }

@@ -1,0 +1,17 @@
+/** The registry: one line a method, each loaded when it is first asked for. */
+import { ForerunError } from "../base/errors.ts"
+import type { Method } from "../decoding/method.ts"
+
+const registry: Readonly<Record<string, () => Promise<Method>>> = {
+  autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
+}
+
+export const methodNames: readonly string[] = Object.keys(registry)
+
+/** @throws ForerunError E_METHOD_NOT_FOUND with the names there are */
+export async function loadMethod(name: string): Promise<Method> {
+  const load = Object.hasOwn(registry, name) ? registry[name] : undefined
+  if (!load)
+    throw new ForerunError("E_METHOD_NOT_FOUND", `there is no method "${name}" (methods: ${methodNames.join(", ")})`)
+  return load()
+}

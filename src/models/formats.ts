@@ -1,0 +1,13 @@
+/** The weight formats a user can ask for. */
+import { asIsFormat, blocksFormat, float32Format, type LinearFormat, rows8Format } from "./linear.ts"
+
+export type WeightFormat = "as-is" | "q8" | "q4" | "f32"
+
+export const weightFormats: readonly WeightFormat[] = ["as-is", "q8", "q4", "f32"]
+
+export const linearFormats: Readonly<Record<WeightFormat, LinearFormat>> = {
+  "as-is": asIsFormat,
+  q8: rows8Format,
+  q4: blocksFormat(4, 32),
+  f32: float32Format,
+}

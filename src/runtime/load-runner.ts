@@ -1,0 +1,96 @@
+/** From a checkpoint to a runner: builds the graph, converts the weights once, and caches the result by content. */
+import { createHash } from "node:crypto"
+import { readFileSync, statSync } from "node:fs"
+import { open, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { type SerializedModel, serialize } from "../graph/index.ts"
+import { checked, externalBuffer } from "../graph/serialize.ts"
+import { buildModel } from "../models/build-model.ts"
+import { createEmbed } from "../models/embedding.ts"
+import { type Checkpoint, checkpointHash } from "../models/files/checkpoint.ts"
+import { linearFormats, type WeightFormat } from "../models/formats.ts"
+import { useDerived, writeAtomically } from "../store/derived-cache.ts"
+import { type GraphFacts, SessionRunner } from "./model-runner.ts"
+import type { Session, SessionOptions } from "./session.ts"
+import { createSession } from "./session-node.ts"
+
+/** Part of the cache key: raise it when graphs or packings change. */
+const layoutVersion = 1
+/** Smaller models are converted afresh each time: quicker than a look into the cache, and nothing is left behind. */
+const cacheFrom = 16 * 2 ** 20
+const location = "weights.bin"
+
+export interface LoadOptions extends SessionOptions {
+  readonly weights: WeightFormat
+  /** Told what takes time: "hashing", "converting", "loading". */
+  readonly onProgress?: (stage: string) => void
+}
+
+export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions): Promise<SessionRunner> {
+  const embed = createEmbed(checkpoint.config, checkpoint.weights)
+  const make = (spans: boolean) => sessionFor(checkpoint, options, spans)
+  return new SessionRunner({ ...(await make(false)), embed, withSpans: () => make(true) })
+}
+
+async function sessionFor(
+  checkpoint: Checkpoint,
+  options: LoadOptions,
+  spans: boolean,
+): Promise<{ facts: GraphFacts; session: Session }> {
+  const model = buildModel(checkpoint.config, checkpoint.weights, { spans, format: linearFormats[options.weights] })
+  const serialized = serialize(model.graph, location)
+  const { config, ropeTables, windows } = model
+  const facts = { config, ropeTables, windows, spans }
+  const folder =
+    serialized.externalBytes < cacheFrom ? undefined : await converted(checkpoint, options, spans, serialized)
+  options.onProgress?.("loading")
+  const source = folder
+    ? { model: join(folder, "model.onnx") }
+    : { model: serialized.model, external: { path: location, data: externalBuffer(serialized) } }
+  return { facts, session: await createSession(source, options) }
+}
+
+/** The folder with model and weights, written when it is not there yet; undefined when the disk does not allow one. */
+async function converted(
+  checkpoint: Checkpoint,
+  options: LoadOptions,
+  spans: boolean,
+  serialized: SerializedModel,
+): Promise<string | undefined> {
+  const hash = await contentHash(checkpoint, options)
+  // The graph is part of the key: a changed model builder never meets old weights.
+  const graph = createHash("sha256").update(serialized.model).digest("hex").slice(0, 12)
+  const key = `${hash.slice(0, 24)}-${options.weights}-${spans ? "spans-" : ""}v${layoutVersion}-${graph}`
+  return writeAtomically(key, async (folder) => {
+    options.onProgress?.("converting")
+    const file = await open(join(folder, location), "w")
+    try {
+      for (const { offset, initializer } of serialized.external)
+        await file.write(checked(initializer), 0, undefined, offset)
+    } finally {
+      await file.close()
+    }
+    await writeFile(join(folder, "model.onnx"), serialized.model)
+  })
+}
+
+/** sha256 of the weight files; remembered by path, size and time of change, so that it is not taken at every start. */
+export async function contentHash(
+  checkpoint: Checkpoint,
+  options: Pick<LoadOptions, "onProgress"> = {},
+): Promise<string> {
+  const stamp = checkpoint.files.map((file) => {
+    const { size, mtimeMs, ino } = statSync(file)
+    return [file, size, mtimeMs, ino]
+  })
+  const key = `sha256-${createHash("sha256").update(JSON.stringify(stamp)).digest("hex").slice(0, 40)}`
+  const known = await useDerived(key)
+  if (known) {
+    const text = readFileSync(join(known, "sha256"), "utf8").trim()
+    if (/^[0-9a-f]{64}$/.test(text)) return text
+  }
+  options.onProgress?.("hashing")
+  const hash = await checkpointHash(checkpoint)
+  const folder = await writeAtomically(key, (temporary) => writeFile(join(temporary, "sha256"), hash))
+  return folder === undefined ? hash : (await readFile(join(folder, "sha256"), "utf8")).trim()
+}
