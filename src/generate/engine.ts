@@ -1,0 +1,221 @@
+/** One loaded model and everything that can be done with it. Lives in the worker thread; nothing here knows of threads. */
+import { ForerunError } from "../base/errors.ts"
+import type { Completion } from "../decoding/method.ts"
+import { resolveOptions } from "../decoding/options.ts"
+import { createSampler } from "../decoding/sampler.ts"
+import { validateSampling } from "../decoding/sampling-options.ts"
+import type { StreamEvent, Token } from "../decoding/step.ts"
+import { createStopper } from "../decoding/stop.ts"
+import { loadMethod } from "../methods/index.ts"
+import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
+import { type CostCurve, measureCostCurve } from "../runtime/cost-curve.ts"
+import { loadRunner } from "../runtime/load-runner.ts"
+import type { SessionRunner } from "../runtime/model-runner.ts"
+import { loadBackend } from "../runtime/session-node.ts"
+import { createRandom } from "../tensor/random.ts"
+import { createStreamDecoder } from "../text/stream-decoder.ts"
+import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts"
+import { defaultThreads, defaultWeights } from "./defaults.ts"
+import { encodePrompt } from "./prompt.ts"
+import { scoreTokens } from "./score.ts"
+import type {
+  GenerateOptions,
+  GenerateResult,
+  LoadModelOptions,
+  ModelInfo,
+  PromptInput,
+  Score,
+  TokenReport,
+} from "./types.ts"
+
+export class Engine {
+  readonly info: ModelInfo
+  readonly tokenizer: Tokenizer
+  readonly runner: SessionRunner
+  readonly #checkpoint: Checkpoint
+
+  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, runner: SessionRunner, info: ModelInfo) {
+    this.#checkpoint = checkpoint
+    this.tokenizer = tokenizer
+    this.runner = runner
+    this.info = info
+  }
+
+  static async load(path: string, options: LoadModelOptions = {}): Promise<Engine> {
+    const begin = performance.now()
+    const backend = loadBackend() // starts while the file's header is read
+    backend.catch(() => {}) // reported where it is awaited
+    const checkpoint = openCheckpoint(path)
+    try {
+      if (!checkpoint.tokenizer) throw new ForerunError("E_TOKENIZER", `${path}: the model brings no tokenizer`)
+      const weights = options.weights ?? defaultWeights(checkpoint)
+      const threads = options.threads ?? defaultThreads()
+      const device = options.device ?? "cpu"
+      const onProgress = (stage: string) => options.onProgress?.({ stage: stage as "loading" })
+      const runner = await loadRunner(checkpoint, { weights, threads, device, onProgress })
+      const tokenizer = createTokenizer(checkpoint.tokenizer)
+      const { kind, architecture, config, name, license } = checkpoint
+      const info: ModelInfo = {
+        path,
+        kind,
+        architecture,
+        config,
+        weights,
+        threads,
+        device,
+        chatTemplate: checkpoint.chatTemplate !== undefined,
+        ...(name === undefined ? {} : { name }),
+        ...(license === undefined ? {} : { license }),
+        loadMs: performance.now() - begin,
+      }
+      return new Engine(checkpoint, tokenizer, runner, info)
+    } catch (thrown) {
+      checkpoint.close()
+      throw thrown
+    }
+  }
+
+  encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system"> = {}): Promise<Int32Array> {
+    return encodePrompt(input, this.tokenizer, this.#checkpoint.chatTemplate, options)
+  }
+
+  async *stream(
+    input: PromptInput,
+    given: GenerateOptions = {},
+    signal = neverAborted,
+  ): AsyncGenerator<StreamEvent, GenerateResult> {
+    const { config } = this.info
+    const method = await loadMethod(given.method ?? "autoregressive")
+    const options = resolveOptions(method, given.options)
+    const sampling = validateSampling(given, config.vocabulary)
+    const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
+    const logprobs = given.logprobs === undefined ? undefined : integer("logprobs", given.logprobs, 0, 20)
+    const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32)
+    const stopIds = new Set([...this.tokenizer.eosTokens, ...config.eosTokens])
+    const stopper = createStopper({
+      stopIds,
+      stopStrings: given.stop ?? [],
+      decode: createStreamDecoder(this.tokenizer, { skipSpecial: true }),
+    })
+    const prompt = await this.encode(input, given)
+    if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
+    if (prompt.length >= config.context)
+      throw new ForerunError(
+        "E_CONTEXT_LENGTH",
+        `the prompt has ${prompt.length} tokens, the context holds ${config.context}`,
+        {
+          hint: "shorten the prompt, or leave room for at least one token",
+        },
+      )
+    const maxTokens = Math.min(wanted, config.context - prompt.length)
+    const before = this.runner.ledger.totals()
+    const begin = performance.now()
+    let firstToken: number | undefined
+    const tokens: Token[] = []
+    let text = ""
+    let stopString: string | undefined
+    const run = method.run(
+      { tokens: prompt },
+      {
+        models: { target: this.runner },
+        options,
+        tokenizer: this.tokenizer,
+        sampler: createSampler(sampling),
+        random: createRandom(seed).fork("sample"),
+        limits: { maxTokens, stopIds },
+        ...(logprobs === undefined ? {} : { logprobs }),
+        signal,
+      },
+    )
+    let outcome: Completion | undefined
+    try {
+      for (;;) {
+        const next = await run.next()
+        if (next.done) {
+          outcome = next.value
+          break
+        }
+        const step = next.value
+        if (step.type !== "tokens-committed") {
+          yield step
+          continue
+        }
+        firstToken ??= performance.now()
+        // A stop string may end inside a run of tokens that was committed at once: what follows it is not the answer.
+        let appended = ""
+        let count = 0
+        for (const token of step.tokens) {
+          count++
+          tokens.push(token)
+          const result = stopper.push(token.id)
+          appended += result.text
+          if (result.stopped === "string") stopString = result.stopString
+          if (result.stopped) break
+        }
+        yield { ...step, positions: step.positions.slice(0, count), tokens: step.tokens.slice(0, count) }
+        if (appended !== "") {
+          text += appended
+          yield { type: "text-appended", branch: step.branch, text: appended }
+        }
+        if (stopString !== undefined) break
+      }
+    } finally {
+      await run.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
+    }
+    const rest = stopper.flush()
+    if (rest.stopped === "string") stopString = rest.stopString
+    if (rest.text !== "") {
+      text += rest.text
+      yield { type: "text-appended", branch: 0, text: rest.text }
+    }
+    const end = performance.now()
+    const spent = this.runner.ledger.since(before)
+    const decodeMs = firstToken === undefined ? 0 : end - firstToken
+    return {
+      text,
+      tokens: tokens.map(({ id }) => id),
+      promptTokens: prompt.length,
+      finishReason: stopString === undefined ? outcome!.reason : "stop",
+      ...(stopString === undefined ? {} : { stopString }),
+      method: method.name,
+      lossless: method.promise(options) === "lossless",
+      seed,
+      passes: { target: spent.passes, draft: 0 },
+      timings: {
+        loadMs: this.info.loadMs,
+        prefillMs: (firstToken ?? end) - begin,
+        decodeMs,
+        firstTokenMs: (firstToken ?? end) - begin,
+        // The first token comes out of the prompt's pass, so it is not counted among the decoded ones.
+        tokensPerSecond: tokens.length > 1 && decodeMs > 0 ? ((tokens.length - 1) / decodeMs) * 1000 : 0,
+      },
+      ...(logprobs === undefined ? {} : { logprobs: tokens.map((token) => this.#report(token)) }),
+    }
+  }
+
+  score(tokens: Int32Array, signal = neverAborted): Promise<Score> {
+    return scoreTokens(this.runner, tokens, signal)
+  }
+
+  costCurve(): Promise<CostCurve> {
+    return measureCostCurve(this.runner)
+  }
+
+  async dispose(): Promise<void> {
+    await this.runner.dispose()
+    this.#checkpoint.close()
+  }
+
+  #report(token: Token): TokenReport {
+    const text = (id: number) => this.tokenizer.decode([id], { continues: true })
+    const top = (token.top ?? []).map((one) => ({ ...one, text: text(one.token) }))
+    return { id: token.id, text: text(token.id), logprob: token.logprob ?? Number.NaN, top }
+  }
+}
+
+const neverAborted = new AbortController().signal
+
+function integer(name: string, value: unknown, low: number, high: number): number {
+  if (Number.isInteger(value) && (value as number) >= low && (value as number) <= high) return value as number
+  throw new ForerunError("E_OPTION", `${name} must be an integer from ${low} to ${high}; found ${String(value)}`)
+}
