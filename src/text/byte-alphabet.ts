@@ -4,12 +4,9 @@
 const isPrintable = (byte: number): boolean =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
 
-const encoder = new TextEncoder()
-const byteToCharacter: string[] = []
 const characterToByte = new Map<string, number>()
 for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const character = String.fromCharCode(isPrintable(byte) ? byte : next++)
-  byteToCharacter.push(character)
   characterToByte.set(character, byte)
 }
 
@@ -22,11 +19,4 @@ export function bytesOfSpelling(spelling: string): Uint8Array | undefined {
     bytes[i] = byte
   }
   return bytes
-}
-
-/** How the UTF-8 bytes of a text are spelt. */
-export function spellBytes(text: string): string {
-  let spelling = ""
-  for (const byte of encoder.encode(text)) spelling += byteToCharacter[byte]
-  return spelling
 }
