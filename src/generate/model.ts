@@ -1,0 +1,153 @@
+/** A loaded model, as callers hold it: every call runs in the engine's thread, so the caller's event loop stays free. */
+import type { StreamEvent } from "../decoding/step.ts"
+import type { CostCurve } from "../runtime/cost-curve.ts"
+import type { LedgerTotals } from "../runtime/ledger.ts"
+import type { Mask } from "../runtime/mask.ts"
+import type { Matrix, PassInput, TopLogits, Want } from "../runtime/pass.ts"
+import type { EngineClient } from "./engine-client.ts"
+import type { RemotePass, RemoteResult } from "./protocol.ts"
+import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, Score } from "./types.ts"
+
+/** A cache in the engine. Dispose it when done: it holds the keys and values of its whole past. */
+export interface ModelCache {
+  /** Positions held, as of the last call that changed it. */
+  readonly length: number
+  fork(): Promise<ModelCache>
+  rewind(length: number): Promise<void>
+  dispose(): Promise<void>
+}
+
+export interface ModelPass {
+  readonly input: PassInput
+  readonly positions?: Int32Array
+  readonly mask?: Mask
+  readonly cache?: ModelCache
+  readonly layers?: readonly [from: number, to: number]
+  readonly want?: Want
+}
+
+export interface ModelPassResult {
+  readonly logits?: Matrix
+  readonly top?: TopLogits
+  readonly hidden: ReadonlyMap<number | "final", Matrix>
+  /** Writes these rows of the pass into its cache, once. */
+  keep(rows: readonly number[]): Promise<void>
+}
+
+export interface Model {
+  readonly info: ModelInfo
+  /** One answer. Aborting resolves with what there is, `finishReason: "abort"`. */
+  generate(prompt: PromptInput, options?: GenerateOptions): Promise<GenerateResult>
+  /** The steps of one answer as they happen, and text as it becomes certain; returns the result. */
+  stream(prompt: PromptInput, options?: GenerateOptions): AsyncGenerator<StreamEvent, GenerateResult>
+  forward(pass: ModelPass): Promise<ModelPassResult>
+  openCache(): Promise<ModelCache>
+  score(tokens: ArrayLike<number>, options?: { signal?: AbortSignal }): Promise<Score>
+  tokenize(text: string, options?: { special?: boolean; bos?: boolean }): Promise<Int32Array>
+  detokenize(tokens: ArrayLike<number>): Promise<string>
+  /** The prompt as tokens, chat template applied. */
+  encodePrompt(prompt: PromptInput, options?: Pick<GenerateOptions, "raw" | "system">): Promise<Int32Array>
+  costCurve(): Promise<CostCurve>
+  ledger(): Promise<LedgerTotals>
+  /** Memory of the process, as the engine sees it. */
+  memory(): Promise<NodeJS.MemoryUsage>
+  dispose(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+class RemoteCache implements ModelCache {
+  length: number
+  readonly id: number
+  readonly #client: EngineClient
+
+  constructor(client: EngineClient, { cache, length }: { cache: number; length: number }) {
+    this.#client = client
+    this.id = cache
+    this.length = length
+  }
+
+  async fork(): Promise<ModelCache> {
+    return new RemoteCache(this.#client, await this.#client.call({ name: "forkCache", cache: this.id }))
+  }
+
+  async rewind(length: number): Promise<void> {
+    await this.#client.call({ name: "rewindCache", cache: this.id, length })
+    this.length = length
+  }
+
+  dispose(): Promise<void> {
+    return this.#client.call({ name: "disposeCache", cache: this.id })
+  }
+}
+
+export function createModel(client: EngineClient, info: ModelInfo): Model {
+  let disposed: Promise<void> | undefined
+  const model: Model = {
+    info,
+    generate(prompt, options = {}) {
+      const { signal, ...plain } = options
+      return client.call<GenerateResult>({ name: "generate", prompt, options: plain, events: false }, { signal })
+    },
+    async *stream(prompt, options = {}) {
+      const { signal, ...plain } = options
+      const stop = new AbortController()
+      const events: StreamEvent[] = []
+      let wake = () => {}
+      const result = client.call<GenerateResult>(
+        { name: "generate", prompt, options: plain, events: true },
+        {
+          signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+          onEvent(event) {
+            events.push(event)
+            wake()
+          },
+        },
+      )
+      let ended = false
+      result
+        .catch(() => {})
+        .finally(() => {
+          ended = true
+          wake()
+        })
+      try {
+        for (;;) {
+          const event = events.shift()
+          if (event) yield event
+          else if (ended) return await result
+          else
+            await new Promise<void>((resolve) => {
+              wake = resolve
+            })
+        }
+      } finally {
+        stop.abort() // a caller that leaves the loop early stops the engine within one pass
+      }
+    },
+    async forward(pass) {
+      const { cache, ...rest } = pass
+      const remote = cache as RemoteCache | undefined
+      const call: RemotePass = remote === undefined ? rest : { ...rest, cache: remote.id }
+      const { handle, ...result } = await client.call<RemoteResult>({ name: "forward", pass: call })
+      return {
+        ...result,
+        async keep(rows) {
+          await client.call({ name: "keep", handle, rows })
+          if (remote) remote.length += rows.length
+        },
+      }
+    },
+    openCache: async () => new RemoteCache(client, await client.call({ name: "openCache" })),
+    score: (tokens, options = {}) =>
+      client.call<Score>({ name: "score", tokens: Int32Array.from(tokens) }, { signal: options.signal }),
+    tokenize: (text, { special = false, bos = false } = {}) => client.call({ name: "tokenize", text, special, bos }),
+    detokenize: (tokens) => client.call({ name: "detokenize", tokens: Int32Array.from(tokens) }),
+    encodePrompt: (prompt, options = {}) => client.call({ name: "encodePrompt", prompt, options }),
+    costCurve: () => client.call({ name: "costCurve" }),
+    ledger: () => client.call({ name: "ledger" }),
+    memory: () => client.call({ name: "memory" }),
+    dispose: () => (disposed ??= client.call<void>({ name: "dispose" })),
+    [Symbol.asyncDispose]: () => model.dispose(),
+  }
+  return model
+}
