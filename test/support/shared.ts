@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export const repository: string = fileURLToPath(new URL("../..", import.meta.url))
-const shared = process.env["FORERUN_SHARED"] ?? join(repository, "..", "shared")
+const shared = process.env.FORERUN_SHARED ?? join(repository, "..", "shared")
 
 export const goldens: string = join(shared, "goldens")
 export const models: string = join(shared, "models")
@@ -14,7 +14,7 @@ export const hasGoldens: boolean = existsSync(goldens)
 export const hasSmollm2: boolean = hasGoldens && existsSync(smollm2)
 export const hasStories: boolean = hasGoldens && existsSync(stories)
 /** The long versions: every golden prompt, more random cases, a thousand generations. */
-export const full: boolean = process.env["FORERUN_FULL"] === "1"
+export const full: boolean = process.env.FORERUN_FULL === "1"
 
 /** Goes into the names of tests that need what may be absent, so that a list of skipped tests gives the reason. */
 export const needsGoldens = "(needs ../shared/goldens)"
