@@ -6,10 +6,9 @@ import type { WeightFormat } from "../models/formats.ts"
 /** Cores up to 8: decoding is bound by memory long before that. */
 export const defaultThreads = (): number => Math.max(1, Math.min(8, availableParallelism()))
 
-/** A model small enough that its weights are no burden stays in float32; a GGUF keeps its own values; the rest is q8. */
-export function defaultWeights(checkpoint: Pick<Checkpoint, "kind" | "weights">): WeightFormat {
+/** A model so small that its weights are no burden stays in float32; else the fastest format (docs/weights.md). */
+export function defaultWeights(checkpoint: Pick<Checkpoint, "weights">): WeightFormat {
   let parameters = 0
   for (const { shape } of checkpoint.weights.tensors.values()) parameters += shape.reduce((n, dim) => n * dim, 1)
-  if (parameters < 4e6) return "f32"
-  return checkpoint.kind === "gguf" ? "as-is" : "q8"
+  return parameters < 4e6 ? "f32" : "q8"
 }

@@ -1,13 +1,17 @@
-/** The weight formats a user can ask for. */
+/** The weight formats a user can ask for; docs/weights.md says what each holds and costs. */
 import { asIsFormat, blocksFormat, float32Format, type LinearFormat, rows8Format } from "./linear.ts"
 
-export type WeightFormat = "as-is" | "q8" | "q4" | "f32"
+export type WeightFormat = "as-is" | "q8" | "q8-rows" | "q4" | "f32"
 
-export const weightFormats: readonly WeightFormat[] = ["as-is", "q8", "q4", "f32"]
+export const weightFormats: readonly WeightFormat[] = ["as-is", "q8", "q8-rows", "q4", "f32"]
 
 export const linearFormats: Readonly<Record<WeightFormat, LinearFormat>> = {
+  /** The file's own blocks. */
   "as-is": asIsFormat,
-  q8: rows8Format,
+  /** 8-bit blocks of 128: the fastest for one row at a time. */
+  q8: blocksFormat(8, 128),
+  /** int8 rows: several rows cost little more than one, at some loss of quality. */
+  "q8-rows": rows8Format,
   q4: blocksFormat(4, 32),
   f32: float32Format,
 }

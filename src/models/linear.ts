@@ -2,19 +2,15 @@
 import type { Graph, Value } from "../graph/index.ts"
 import {
   absolute,
-  add,
   blockMatmul,
   divide,
   fusedMatmul,
   integerMatmul,
-  matmul,
   multiply,
   quantizeLinear,
   reduceMax,
-  reduceSum,
-  reshape,
 } from "../graph/index.ts"
-import { type AsIsBlocks, heldExactly, packAsIs } from "./packing/as-is.ts"
+import { heldExactly, packAsIs } from "./packing/as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
 import { packRows8 } from "./packing/rows.ts"
 import type { TensorInfo, WeightSource } from "./weights.ts"
@@ -75,7 +71,7 @@ export const float32Format: LinearFormat = (graph, matrix) => {
   return (x) => fusedMatmul(x, weight, { transB: true })
 }
 
-/** int8 per output row against uint8 activations with one scale per row of x (RUNTIME §5, "q8"). */
+/** int8 per output row against uint8 activations with one scale per row of x ("q8-rows"). */
 export const rows8Format: LinearFormat = (graph, matrix) => {
   const [data, scales] = packOnce(
     () => packRows8(matrixValues(matrix), matrix.out, matrix.in),
@@ -94,37 +90,17 @@ export const rows8Format: LinearFormat = (graph, matrix) => {
 }
 
 /**
- * A GGUF's own values: 4- or 8-bit blocks that hold them exactly where such exist (heldExactly), 8-bit blocks of 32
- * around them elsewhere (off by at most 1/254 of a block's largest value), float32 for tensors that were never blocks.
+ * A GGUF's own values: 4- or 8-bit blocks of 32 where such hold them (heldExactly), 8-bit blocks around them elsewhere
+ * (off by at most 1/254 of a block's largest value), float32 for tensors that were never blocks.
  */
 export const asIsFormat: LinearFormat = (graph, matrix) => {
   const type = matrix.tensors[0]!.type
   if (type === "F32" || type === "F16" || type === "BF16") return float32Format(graph, matrix)
-  const bits = heldExactly.get(type)
-  if (bits === undefined || matrix.tensors.some((tensor) => tensor.type !== type))
+  const held = heldExactly.get(type)
+  if (held === undefined || matrix.tensors.some((tensor) => tensor.type !== type))
     return blocksFormat(8, 32)(graph, matrix)
-  const blocks = matrix.in / 32
-  const [data, scales, offsets] = packOnce<AsIsBlocks, ((packed: AsIsBlocks) => ArrayBufferView)[]>(
-    () => packAsIs(type, rawRows(matrix), matrix.out, matrix.in),
-    (packed) => packed.data,
-    (packed) => packed.scales,
-    ...(type === "Q4_1" ? [(packed: AsIsBlocks) => packed.offsets!] : []),
-  )
-  const weights = {
-    data: graph.weight(matrix.name, "uint8", [matrix.out, blocks, 4 * bits], data!),
-    scales: graph.weight(`${matrix.name}.scales`, "float32", [matrix.out, blocks], scales!),
-    bits,
-    blockSize: 32,
-    in: matrix.in,
-    out: matrix.out,
-  }
-  if (!offsets) return (x) => blockMatmul(x, weights)
-  const above = graph.weight(`${matrix.name}.offsets`, "float32", [blocks, matrix.out], offsets)
-  return (x) => add(blockMatmul(x, weights), matmul(blockSums(x, blocks), above))
+  return blocksLinear(graph, matrix, held.bits, 32, () => packAsIs(type, rawRows(matrix), matrix.out, matrix.in))
 }
-
-/** Sums over consecutive 32 columns: [rows, blocks]. */
-const blockSums = (x: Value, blocks: number): Value => reduceSum(reshape(x, [-1, blocks, 32]), 2, false)
 
 function rawRows(matrix: Matrix): Uint8Array {
   const parts = matrix.tensors.map((tensor) => matrix.source.raw(tensor.name))
@@ -141,25 +117,41 @@ function rawRows(matrix: Matrix): Uint8Array {
 /** Symmetric 8-bit or affine 4-bit blocks; activations are quantised per block inside the kernel. */
 export function blocksFormat(bits: 4 | 8, blockSize: number): LinearFormat {
   const pack = bits === 8 ? packBlocks8 : packBlocks4
-  return (graph, matrix) => {
-    const blocks = Math.ceil(matrix.in / blockSize)
-    const [data, scales, zeros] = packOnce<PackedBlocks, ((packed: PackedBlocks) => ArrayBufferView)[]>(
-      () => pack(matrixValues(matrix), matrix.out, matrix.in, blockSize),
-      (packed) => packed.data,
-      (packed) => packed.scales,
-      ...(bits === 4 ? [(packed: PackedBlocks) => packed.zeroPoints!] : []),
-    )
-    const zeroPoints =
-      zeros && graph.weight(`${matrix.name}.zeros`, "uint8", [matrix.out, Math.ceil(blocks / 2)], zeros)
-    const weights = {
-      data: graph.weight(matrix.name, "uint8", [matrix.out, blocks, (blockSize * bits) / 8], data!),
-      scales: graph.weight(`${matrix.name}.scales`, "float32", [matrix.out, blocks], scales!),
-      ...(zeroPoints ? { zeroPoints } : {}),
+  return (graph, matrix) =>
+    blocksLinear(
+      graph,
+      matrix,
       bits,
       blockSize,
-      in: matrix.in,
-      out: matrix.out,
-    }
-    return (x) => blockMatmul(x, weights)
+      () => pack(matrixValues(matrix), matrix.out, matrix.in, blockSize),
+      bits === 4,
+    )
+}
+
+function blocksLinear(
+  graph: Graph,
+  matrix: Matrix,
+  bits: 4 | 8,
+  blockSize: number,
+  pack: () => PackedBlocks,
+  affine = false,
+): Linear {
+  const blocks = Math.ceil(matrix.in / blockSize)
+  const [data, scales, zeros] = packOnce<PackedBlocks, ((packed: PackedBlocks) => ArrayBufferView)[]>(
+    pack,
+    (packed) => packed.data,
+    (packed) => packed.scales,
+    ...(affine ? [(packed: PackedBlocks) => packed.zeroPoints!] : []),
+  )
+  const zeroPoints = zeros && graph.weight(`${matrix.name}.zeros`, "uint8", [matrix.out, Math.ceil(blocks / 2)], zeros)
+  const weights = {
+    data: graph.weight(matrix.name, "uint8", [matrix.out, blocks, (blockSize * bits) / 8], data!),
+    scales: graph.weight(`${matrix.name}.scales`, "float32", [matrix.out, blocks], scales!),
+    ...(zeroPoints ? { zeroPoints } : {}),
+    bits,
+    blockSize,
+    in: matrix.in,
+    out: matrix.out,
   }
+  return (x) => blockMatmul(x, weights)
 }
