@@ -10,6 +10,7 @@ import {
   quantizeLinear,
   reduceMax,
 } from "../graph/index.ts"
+import { dequantise } from "./files/dequantise.ts"
 import { heldExactly, packAsIs } from "./packing/as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
 import { packRows8 } from "./packing/rows.ts"
@@ -34,15 +35,30 @@ export function matrixOf(source: WeightSource, name: string, tensors: readonly T
   return { name, out, in: tensors[0]!.shape[1]!, tensors, source }
 }
 
+/** Rows opened at a time: a large table never stands in memory as float32. */
+const chunkRows = 4096
+
+/** The matrix as float32, a run of rows at a time. */
+function* matrixChunks(matrix: Matrix): Generator<{ values: Float32Array; first: number; rows: number }> {
+  let first = 0
+  for (const { name, type, shape } of matrix.tensors) {
+    const raw = matrix.source.raw(name)
+    const rowBytes = raw.length / shape[0]!
+    for (let row = 0; row < shape[0]!; row += chunkRows) {
+      const rows = Math.min(chunkRows, shape[0]! - row)
+      const values = dequantise(type, raw.subarray(row * rowBytes, (row + rows) * rowBytes), rows * matrix.in)
+      yield { values, first: first + row, rows }
+    }
+    first += shape[0]!
+  }
+}
+
 /** The whole matrix as float32 [out, in]. */
 export function matrixValues(matrix: Matrix): Float32Array {
-  if (matrix.tensors.length === 1) return matrix.source.float32(matrix.tensors[0]!.name)
+  const [only] = matrix.tensors
+  if (matrix.tensors.length === 1) return matrix.source.float32(only!.name)
   const values = new Float32Array(matrix.out * matrix.in)
-  let at = 0
-  for (const tensor of matrix.tensors) {
-    values.set(matrix.source.float32(tensor.name), at)
-    at += tensor.shape[0]! * matrix.in
-  }
+  for (const chunk of matrixChunks(matrix)) values.set(chunk.values, chunk.first * matrix.in)
   return values
 }
 
@@ -116,16 +132,25 @@ function rawRows(matrix: Matrix): Uint8Array {
 
 /** Symmetric 8-bit or affine 4-bit blocks; activations are quantised per block inside the kernel. */
 export function blocksFormat(bits: 4 | 8, blockSize: number): LinearFormat {
-  const pack = bits === 8 ? packBlocks8 : packBlocks4
   return (graph, matrix) =>
-    blocksLinear(
-      graph,
-      matrix,
-      bits,
-      blockSize,
-      () => pack(matrixValues(matrix), matrix.out, matrix.in, blockSize),
-      bits === 4,
-    )
+    blocksLinear(graph, matrix, bits, blockSize, () => packChunked(matrix, bits, blockSize), bits === 4)
+}
+
+function packChunked(matrix: Matrix, bits: 4 | 8, blockSize: number): PackedBlocks {
+  const pack = bits === 8 ? packBlocks8 : packBlocks4
+  const blocks = Math.ceil(matrix.in / blockSize)
+  const rowBytes = (blocks * blockSize * bits) / 8
+  const zeroBytes = Math.ceil(blocks / 2)
+  const data = new Uint8Array(matrix.out * rowBytes)
+  const scales = new Float32Array(matrix.out * blocks)
+  const zeroPoints = bits === 4 ? new Uint8Array(matrix.out * zeroBytes) : undefined
+  for (const { values, first, rows } of matrixChunks(matrix)) {
+    const packed = pack(values, rows, matrix.in, blockSize)
+    data.set(packed.data, first * rowBytes)
+    scales.set(packed.scales, first * blocks)
+    if (packed.zeroPoints) zeroPoints?.set(packed.zeroPoints, first * zeroBytes)
+  }
+  return { data, scales, ...(zeroPoints ? { zeroPoints } : {}) }
 }
 
 function blocksLinear(
