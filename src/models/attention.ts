@@ -20,7 +20,6 @@ import {
   reshape,
   rmsNorm,
   rotary,
-  slice,
   softcap,
   split,
   subtract,
@@ -31,14 +30,14 @@ import { blockSize, blocks, type ModelBuilder, rows, tail } from "./builder.ts"
 
 /** onnxruntime takes another kernel, with other bits, for one-row products when alpha is 1; halves are exact. */
 const half = 0.5
-/** Columns of ones that sum the probabilities in the order in which the values are summed. */
-const onesWidth = 16
-
 /** Inputs of the past, declared once for all layers. */
 export interface PastInputs {
   /** 1 when there are full blocks, else 0 (bool) */
   readonly hasBlocks: Value
-  /** ones for blocks [blockSize, 16] and for tail and new rows [tail+rows, 16] */
+  /**
+   * Columns of ones, for blocks [blockSize, 1] and for tail and new rows [tail+rows, 1]: they sum the probabilities in
+   * the order in which the values are summed.
+   */
   readonly blockOnes: Value
   readonly tailOnes: Value
 }
@@ -60,10 +59,8 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   b.values[layer] = value
 
   // [kvHeads, groups·rows, headSize]: queries that share a key head in one product
-  const grouped =
-    groups === 1
-      ? transpose(query, [1, 0, 2])
-      : reshape(transpose(reshape(query, [rows, kvHeads, groups, headSize]), [1, 2, 0, 3]), [kvHeads, -1, headSize])
+  const turned = transpose(query, [1, 0, 2])
+  const grouped = groups === 1 ? turned : reshape(turned, [kvHeads, -1, headSize])
   const past = pastOf(b, layer)
   const bias = b.bias(layer)
   const score = (keys: Value, transBatchB: boolean) => {
@@ -91,16 +88,15 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
       const inTail = parts(weigh(tailScores, max))
       const sums = reduceSum(fusedMatmul(blockWeights, past.blockValues, { alpha: half }), 0, false)
       const mass = reduceSum(fusedMatmul(blockWeights, past.blockOnes, { alpha: half }), 0, false)
-      return [divide(add(sums, inTail.sums), slice(add(mass, inTail.mass), 2, 0, 1))]
+      return [divide(add(sums, inTail.sums), add(mass, inTail.mass))]
     },
     () => {
       const { sums, mass } = parts(weigh(tailScores, tailMax))
-      return [divide(sums, slice(mass, 2, 0, 1))]
+      return [divide(sums, mass)]
     },
   )[0]!
-  if (groups === 1) return reshape(transpose(attended, [1, 0, 2]), [rows, heads * headSize])
-  const ungrouped = transpose(reshape(attended, [kvHeads, groups, rows, headSize]), [2, 0, 1, 3])
-  return reshape(ungrouped, [rows, heads * headSize])
+  const ungrouped = groups === 1 ? attended : reshape(attended, [heads, -1, headSize])
+  return reshape(transpose(ungrouped, [1, 0, 2]), [rows, heads * headSize])
 }
 
 /** Cuts qkv into heads, normalises and turns queries and keys. Each [rows, its heads, headSize]. */
@@ -136,8 +132,8 @@ function pastOf(b: ModelBuilder, layer: number) {
   if (!shared) {
     shared = {
       hasBlocks: graph.input("hasBlocks", "bool", []),
-      blockOnes: graph.input("blockOnes", "float32", [blockSize, onesWidth]),
-      tailOnes: graph.input("tailOnes", "float32", [`${rows}+${tail}`, onesWidth]),
+      blockOnes: graph.input("blockOnes", "float32", [blockSize, 1]),
+      tailOnes: graph.input("tailOnes", "float32", [`${rows}+${tail}`, 1]),
     }
     pastInputs.set(b, shared)
   }

@@ -7,8 +7,6 @@ import type { HostCache } from "./kv-cache.ts"
 import { biasesOf, type Mask } from "./mask.ts"
 import type { HostTensor, Session } from "./session.ts"
 
-const onesWidth = 16
-
 export interface FeedRequest {
   /** [rows · hidden] */
   readonly x: Float32Array
@@ -39,12 +37,10 @@ export function createFeeder(
   const flag = (value: boolean) => session.tensor("bool", Uint8Array.of(value ? 1 : 0), [])
   const [yes, no] = [flag(true), flag(false)]
   const integer = (value: number) => session.tensor("int64", BigInt64Array.of(BigInt(value)), [])
-  const ones = new Float32Array(4 * blockSize * onesWidth).fill(1)
-  const blockOnes = float(ones.subarray(0, blockSize * onesWidth), [blockSize, onesWidth])
-  const onesFor = (count: number) => {
-    const size = count * onesWidth
-    return float(size <= ones.length ? ones.subarray(0, size) : new Float32Array(size).fill(1), [count, onesWidth])
-  }
+  const ones = new Float32Array(4 * blockSize).fill(1)
+  const blockOnes = float(ones.subarray(0, blockSize), [blockSize, 1])
+  const onesFor = (count: number) =>
+    float(count <= ones.length ? ones.subarray(0, count) : new Float32Array(count).fill(1), [count, 1])
 
   return ({ x, positions, mask, cache, layers, logitRows, top, wantHidden }) => {
     const rows = positions.length
