@@ -82,7 +82,8 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
     past.hasBlocks,
     [[kvHeads, queries, headSize]],
     () => {
-      const blockScores = add(score(past.blockKeys, false), bias.blocks) // [blocks, kvHeads, queries, 128]
+      const all = score(past.blockKeys, false) // [blocks, kvHeads, queries, 128]
+      const blockScores = bias.blocks ? add(all, bias.blocks) : all
       const max = maximum(reshape(reduceMax(blockScores, [0, 3]), [kvHeads, -1, 1]), tailMax)
       const blockWeights = weigh(blockScores, max)
       const inTail = parts(weigh(tailScores, max))

@@ -20,7 +20,7 @@ import type { WeightSource } from "./weights.ts"
 
 /**
  * Inputs: x [rows, hidden] (embeddings or hidden states), logitRows int64 [picked], top int64 [1], wantTop, wantHidden
- * bool, cos<i>, sin<i>, bias<i>, blockBias<i>, the cache (attention.ts); with spans also from, to int64 [].
+ * bool, cos<i>, sin<i>, bias<i>, blockBias<i>, the cache (attention.ts); a steerable graph also from, to int64 [].
  * Outputs: keys, values [layers that ran · rows, kvHeads, headSize]; hidden [(layers + 1) · rows, hidden] or empty;
  * last [rows, hidden], the residual stream where the pass ended; final [rows, hidden] after the final norm;
  * logits [picked, vocabulary]; topValues, topIndices [picked, top] or empty.
@@ -30,12 +30,15 @@ export interface ModelGraph {
   readonly config: ModelConfig
   readonly ropeTables: readonly RopeTable[]
   readonly windows: readonly (number | undefined)[]
-  readonly spans: boolean
+  readonly steerable: boolean
 }
 
 export interface BuildOptions {
-  /** Every layer inside an If, so that any span of layers can run (RUNTIME §4). */
-  readonly spans: boolean
+  /**
+   * The graph with every power: each layer inside an If, so that any span of layers can run (RUNTIME §4), and masks over
+   * full blocks. Same bits as the plain graph, a few percent slower.
+   */
+  readonly steerable: boolean
   readonly format: LinearFormat
   /** Format of the head; default `format`. */
   readonly headFormat?: LinearFormat
@@ -43,13 +46,13 @@ export interface BuildOptions {
 
 export function buildModel(config: ModelConfig, source: WeightSource, options: BuildOptions): ModelGraph {
   const family = familyOf(config.family)
-  const b = new ModelBuilder(config, source, options.format)
+  const b = new ModelBuilder(config, source, options.format, options.steerable)
   const { graph } = b
   const hidden: Value[] = []
   // Every norm adds and normalises in one operator, the first one too: the same bits wherever a span begins.
   const input = graph.input("x", "float32", [rows, config.hidden])
   let x: Residual = { base: input, delta: subtract(input, input) }
-  const span = options.spans
+  const span = options.steerable
     ? { from: graph.input("from", "int64", []), to: graph.input("to", "int64", []) }
     : undefined
   for (let layer = 0; layer < config.layers; layer++)
@@ -91,7 +94,7 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   )
   graph.output("topValues", values!)
   graph.output("topIndices", indices!)
-  return { graph, config, ropeTables: b.ropeTables, windows: b.windows, spans: options.spans }
+  return { graph, config, ropeTables: b.ropeTables, windows: b.windows, steerable: options.steerable }
 }
 
 /** Runs the layer only when from ≤ layer < to; otherwise passes the residual on and returns no new cache rows. */

@@ -27,6 +27,10 @@ export const tail = "tail"
 /** Cached positions are summed in full blocks of this many (RUNTIME §6). */
 export const blockSize = 128
 
+/** Whether a graph takes masks over full blocks: chains and trees see all of them, windows and free masks may not. */
+export const blocksMasked = (steerable: boolean, window: number | undefined): boolean =>
+  steerable || window !== undefined
+
 export class ModelBuilder {
   readonly graph = new Graph()
   readonly config: ModelConfig
@@ -38,12 +42,14 @@ export class ModelBuilder {
   readonly keys: Value[] = []
   readonly values: Value[] = []
   #format: LinearFormat
+  #steerable: boolean
   #vectors = new Map<string, Value>()
   #linears = new Map<string, Linear>()
   #tables: { cos: Value; sin: Value }[] = []
-  #biases: { tail: Value; blocks: Value }[] = []
+  #biases: { tail: Value; blocks: Value | undefined }[] = []
 
-  constructor(config: ModelConfig, source: WeightSource, format: LinearFormat) {
+  constructor(config: ModelConfig, source: WeightSource, format: LinearFormat, steerable: boolean) {
+    this.#steerable = steerable
     this.config = config
     this.source = source
     this.#format = format
@@ -152,9 +158,9 @@ export class ModelBuilder {
 
   /**
    * Additive masks of a layer over tail and new positions [groups·rows, tail+rows], and over full blocks. The host may
-   * pass size 1 wherever all entries of an axis are alike.
+   * pass size 1 wherever all entries of an axis are alike. Blocks have none where every row sees all of them.
    */
-  bias(layer: number): { tail: Value; blocks: Value } {
+  bias(layer: number): { tail: Value; blocks: Value | undefined } {
     const window = this.config.layer[layer]!.slidingWindow
     let index = this.windows.indexOf(window)
     if (index < 0) {
@@ -162,7 +168,9 @@ export class ModelBuilder {
       const queries = `${this.config.heads / this.config.kvHeads}*${rows}`
       this.#biases.push({
         tail: this.graph.input(`bias${index}`, "float32", [queries, `${tail}+${rows}`]),
-        blocks: this.graph.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
+        blocks: !blocksMasked(this.#steerable, window)
+          ? undefined
+          : this.graph.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
       })
     }
     return this.#biases[index]!

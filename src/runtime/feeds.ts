@@ -1,7 +1,7 @@
 /** Fills the graph's inputs for one pass. */
 
 import type { ModelGraph } from "../models/build-model.ts"
-import { blockSize } from "../models/builder.ts"
+import { blockSize, blocksMasked } from "../models/builder.ts"
 import { ropeFrequencies, ropeRow } from "../models/rope.ts"
 import type { HostCache } from "./kv-cache.ts"
 import { biasesOf, type Mask } from "./mask.ts"
@@ -22,7 +22,7 @@ export interface FeedRequest {
 export type Feeder = (request: FeedRequest) => Record<string, HostTensor>
 
 export function createFeeder(
-  model: Pick<ModelGraph, "config" | "ropeTables" | "windows" | "spans">,
+  model: Pick<ModelGraph, "config" | "ropeTables" | "windows" | "steerable">,
   session: Session,
 ): Feeder {
   const { config, ropeTables, windows } = model
@@ -57,7 +57,7 @@ export function createFeeder(
       top: session.tensor("int64", BigInt64Array.of(BigInt(Math.max(top, 1))), [1]),
       logitRows: session.tensor("int64", BigInt64Array.from(logitRows, BigInt), [logitRows.length]),
     }
-    if (model.spans) {
+    if (model.steerable) {
       feeds["from"] = integer(layers[0])
       feeds["to"] = integer(layers[1])
     }
@@ -82,10 +82,10 @@ export function createFeeder(
       const context = { rows, past, positions, pastPositions: cache.positions, groups }
       const bias = biasesOf(mask, window, context)
       feeds[`bias${index}`] = float(bias.tail.data, bias.tail.dims)
-      feeds[`blockBias${index}`] = float(bias.blocks.data, bias.blocks.dims)
+      if (blocksMasked(model.steerable, window)) feeds[`blockBias${index}`] = float(bias.blocks.data, bias.blocks.dims)
     })
     for (let index = 0; index < config.layers; index++) {
-      // A span graph gets the caches of layers that do not run as empty: they may be of another length.
+      // A steerable graph gets the caches of layers that do not run as empty: they may be of another length.
       const used = index >= layers[0] && index < layers[1]
       const layer = cache.layer(index)
       const part = (array: Float32Array) => (used ? array : array.subarray(0, 0))

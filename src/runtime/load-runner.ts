@@ -28,21 +28,21 @@ export interface LoadOptions extends SessionOptions {
 
 export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions): Promise<SessionRunner> {
   const embed = createEmbed(checkpoint.config, checkpoint.weights)
-  const make = (spans: boolean) => sessionFor(checkpoint, options, spans)
-  return new SessionRunner({ ...(await make(false)), embed, withSpans: () => make(true) })
+  const make = (steerable: boolean) => sessionFor(checkpoint, options, steerable)
+  return new SessionRunner({ ...(await make(false)), embed, steerable: () => make(true) })
 }
 
 async function sessionFor(
   checkpoint: Checkpoint,
   options: LoadOptions,
-  spans: boolean,
+  steerable: boolean,
 ): Promise<{ facts: GraphFacts; session: Session }> {
-  const model = buildModel(checkpoint.config, checkpoint.weights, { spans, format: linearFormats[options.weights] })
+  const model = buildModel(checkpoint.config, checkpoint.weights, { steerable, format: linearFormats[options.weights] })
   const serialized = serialize(model.graph, location)
   const { config, ropeTables, windows } = model
-  const facts = { config, ropeTables, windows, spans }
+  const facts = { config, ropeTables, windows, steerable }
   const folder =
-    serialized.externalBytes < cacheFrom ? undefined : await converted(checkpoint, options, spans, serialized)
+    serialized.externalBytes < cacheFrom ? undefined : await converted(checkpoint, options, steerable, serialized)
   options.onProgress?.("loading")
   const source = folder
     ? { model: join(folder, "model.onnx") }
@@ -54,13 +54,13 @@ async function sessionFor(
 async function converted(
   checkpoint: Checkpoint,
   options: LoadOptions,
-  spans: boolean,
+  steerable: boolean,
   serialized: SerializedModel,
 ): Promise<string | undefined> {
   const hash = await contentHash(checkpoint, options)
   // The graph is part of the key: a changed model builder never meets old weights.
   const graph = createHash("sha256").update(serialized.model).digest("hex").slice(0, 12)
-  const key = `${hash.slice(0, 24)}-${options.weights}-${spans ? "spans-" : ""}v${layoutVersion}-${graph}`
+  const key = `${hash.slice(0, 24)}-${options.weights}-${steerable ? "steerable-" : ""}v${layoutVersion}-${graph}`
   return writeAtomically(key, async (folder) => {
     options.onProgress?.("converting")
     const file = await open(join(folder, location), "w")

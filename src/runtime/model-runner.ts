@@ -10,15 +10,15 @@ import type { Ability, ForwardPass, ForwardResult, Matrix, ModelRunner, TopLogit
 import type { HostTensor, Session } from "./session.ts"
 
 /** What the runner needs of the graph it runs. */
-export type GraphFacts = Pick<ModelGraph, "config" | "ropeTables" | "windows" | "spans">
+export type GraphFacts = Pick<ModelGraph, "config" | "ropeTables" | "windows" | "steerable">
 
 export interface RunnerParts {
   readonly facts: GraphFacts
   readonly session: Session
   /** First layer's input for tokens: [rows · hidden]. */
   readonly embed: (tokens: Int32Array, positions: Int32Array) => Float32Array
-  /** Swaps in a session whose graph has layer spans, when one is first asked for. */
-  readonly withSpans?: () => Promise<{ facts: GraphFacts; session: Session }>
+  /** Makes the session with every power, when one is first asked for that the plain graph lacks. */
+  readonly steerable?: () => Promise<{ facts: GraphFacts; session: Session }>
 }
 
 const abilities: ReadonlySet<Ability> = new Set<Ability>([
@@ -68,8 +68,7 @@ export class SessionRunner implements ModelRunner {
 
   async #forward(pass: ForwardPass): Promise<ForwardResult> {
     const request = this.#resolve(pass)
-    if ((request.layers[0] !== 0 || request.layers[1] !== this.config.layers) && !this.#parts.facts.spans)
-      await this.#enableSpans()
+    if (!this.#parts.facts.steerable && this.#needsSteering(request)) await this.#makeSteerable()
     const room = blockSize - (request.past % blockSize)
     if (request.rows > room && request.mask === "causal") return this.#inChunks(request, room)
     return this.#single(request)
@@ -203,9 +202,18 @@ export class SessionRunner implements ModelRunner {
     return { result, added }
   }
 
-  async #enableSpans(): Promise<void> {
-    const build = this.#parts.withSpans
-    if (!build) throw new ForerunError("E_ABILITY", "this model was loaded without layer spans")
+  /** A part of the layers, or a mask that may hide full blocks. */
+  #needsSteering({ layers, mask, past }: Resolved): boolean {
+    return (
+      layers[0] !== 0 ||
+      layers[1] !== this.config.layers ||
+      (typeof mask === "object" && "data" in mask && past >= blockSize)
+    )
+  }
+
+  async #makeSteerable(): Promise<void> {
+    const build = this.#parts.steerable
+    if (!build) throw new ForerunError("E_ABILITY", "this model was loaded without layer spans and free masks")
     await this.#parts.session.release() // never two copies of the weights
     const { facts, session } = await build()
     this.#parts = { ...this.#parts, facts, session }
