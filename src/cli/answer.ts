@@ -1,0 +1,45 @@
+/** One answer: streamed to people as it comes, and shaped for JSON. */
+import type { Model } from "../generate/model.ts"
+import type { GenerateOptions, GenerateResult, PromptInput } from "../generate/types.ts"
+import { type Output, rounded } from "./output.ts"
+import { formatSeconds } from "./terminal.ts"
+
+/** With --json nothing is written here; else the text is, as it becomes certain, ending with a line end. */
+export async function answer(
+  model: Model,
+  prompt: PromptInput,
+  options: GenerateOptions,
+  output: Output,
+): Promise<GenerateResult> {
+  if (output.json) return model.generate(prompt, options)
+  const run = model.stream(prompt, options)
+  let last = "\n"
+  for (;;) {
+    const next = await run.next()
+    if (next.done) {
+      if (last !== "\n") output.text("\n")
+      return next.value
+    }
+    if (next.value.type !== "text-appended" || next.value.text === "") continue
+    output.text(next.value.text)
+    last = next.value.text.at(-1)!
+  }
+}
+
+/** The contract's object. */
+export function resultObject(result: GenerateResult): Record<string, unknown> {
+  const times = Object.entries(result.timings).map(([name, value]) => [name, rounded(value)])
+  return { ...result, timings: Object.fromEntries(times) }
+}
+
+export function summary({ tokens, promptTokens, passes, timings, finishReason }: GenerateResult): string {
+  const speed = timings.tokensPerSecond > 0 ? ` · ${timings.tokensPerSecond.toFixed(1)} tokens/s` : ""
+  const draft = passes.draft > 0 ? ` + ${passes.draft} draft` : ""
+  const end = finishReason === "stop" ? "" : finishReason === "length" ? " · length limit" : " · aborted"
+  return (
+    `${count(promptTokens, "prompt token")} → ${count(tokens.length, "token")}${speed}` +
+    ` · ${count(passes.target, "pass", "passes")}${draft} · first token after ${formatSeconds(timings.firstTokenMs)}${end}`
+  )
+}
+
+const count = (number: number, one: string, many = `${one}s`): string => `${number} ${number === 1 ? one : many}`

@@ -1,0 +1,43 @@
+/** From flags to the options of one generation, refused before a model is loaded for nothing. */
+import { resolveOptions } from "../decoding/options.ts"
+import { validateSampling } from "../decoding/sampling-options.ts"
+import { createStopper } from "../decoding/stop.ts"
+import type { GenerateOptions } from "../generate/types.ts"
+import { loadMethod } from "../methods/index.ts"
+import type { GenerateFlags } from "./flags.ts"
+
+/** Every vocabulary is smaller; the model's own is checked when it is known. */
+const anyVocabulary = 2 ** 31 - 1
+
+/** @throws ForerunError E_OPTION, E_METHOD_NOT_FOUND */
+export async function generateOptions(flags: GenerateFlags): Promise<GenerateOptions> {
+  const { option, method = "autoregressive", stop = [] } = flags
+  const options = { ...taken(flags), method, ...(option === undefined ? {} : { options: option }) }
+  validateSampling(options, anyVocabulary)
+  resolveOptions(await loadMethod(method), option)
+  createStopper({ stopStrings: stop, decode: { push: () => "", flush: () => "" } })
+  return options
+}
+
+const same = [
+  "maxTokens",
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "repetitionPenalty",
+  "presencePenalty",
+  "frequencyPenalty",
+  "logitBias",
+  "seed",
+  "stop",
+  "logprobs",
+  "raw",
+  "system",
+] as const
+
+/** The flags that are options under the same name. */
+function taken(flags: GenerateFlags): GenerateOptions {
+  const entries = same.map((name) => [name, flags[name]] as const)
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
+}

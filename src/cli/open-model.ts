@@ -1,0 +1,40 @@
+/** From flags to a loaded model, telling what takes time on the way. */
+import { ForerunError } from "../base/errors.ts"
+import { loadModel } from "../generate/load.ts"
+import type { Model } from "../generate/model.ts"
+import type { EngineFlags } from "./flags.ts"
+import type { Output } from "./output.ts"
+import { createProgress } from "./progress.ts"
+import { formatSeconds } from "./terminal.ts"
+
+/** @throws ForerunError what loadModel throws; E_ABORTED when the signal came before the model was ready */
+export async function openModel(flags: EngineFlags, output: Output, signal: AbortSignal): Promise<Model> {
+  const { model: name, weights, threads, device, offline } = flags
+  const progress = createProgress()
+  const begin = performance.now()
+  let model: Model
+  try {
+    model = await loadModel(name, {
+      ...(weights === undefined ? {} : { weights }),
+      ...(threads === undefined ? {} : { threads }),
+      ...(device === undefined ? {} : { device }),
+      ...(offline === undefined ? {} : { offline }),
+      signal,
+      onProgress: progress.update,
+    })
+  } finally {
+    progress.stop()
+  }
+  if (signal.aborted) {
+    await model.dispose()
+    throw new ForerunError("E_ABORTED", "aborted while the model was loading")
+  }
+  output.note(`${describeModel(model)} · loaded in ${formatSeconds(performance.now() - begin)}`)
+  return model
+}
+
+function describeModel({ info }: Model): string {
+  const name = info.name ?? info.path.split(/[\\/]/).at(-1)
+  const threads = info.threads === 1 ? "1 thread" : `${info.threads} threads`
+  return `${name} · ${info.architecture} · weights ${info.weights} · ${threads}`
+}

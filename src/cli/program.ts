@@ -1,0 +1,115 @@
+/** The verbs, their arguments and flags. Each verb's code is loaded when it is called, so that help costs nothing. */
+import { createRequire } from "node:module"
+import { Command } from "commander"
+import {
+  type CommonFlags,
+  integer,
+  withCommonFlags,
+  withEngineFlags,
+  withGenerateFlags,
+  withModelFlags,
+} from "./flags.ts"
+import { createOutput, type Output } from "./output.ts"
+
+/** A verb: its arguments, its flags, where to write; returns the exit code. */
+// biome-ignore lint/suspicious/noExplicitAny: each verb knows its own flags, as declared beside it here
+type Verb = (args: readonly any[], flags: any, output: Output) => Promise<number>
+
+/** The command line; `onCode` receives the verb's exit code. */
+export function createProgram(onCode: (code: number) => void): Command {
+  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string }
+  const program = new Command("forerun")
+    .description("A decoding engine for language models that runs ahead of the model.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: () => {} }) // errors are printed in one place, see main.ts
+    .addHelpText("after", "\nExit codes: 0 success, 1 failure, 2 bad usage, 130 after Ctrl-C.")
+
+  const verb = (usage: string, description: string, load: () => Promise<Verb>) =>
+    withCommonFlags(program.command(usage).description(description)).action(async (...args: unknown[]) => {
+      const command = args.at(-1) as Command
+      const flags: CommonFlags = command.opts()
+      const run = await load()
+      onCode(
+        await run(args.slice(0, -2), flags, createOutput({ json: flags.json ?? false, debug: flags.debug ?? false })),
+      )
+    })
+
+  withGenerateFlags(
+    verb(
+      "generate [prompt]",
+      "Answer a prompt, a file of prompts, or standard input.",
+      async () => (await import("./commands/generate.ts")).generate,
+    ),
+  )
+    .option("--prompts <file>", 'JSON lines: {"id","prompt"}, {"id","messages"} or {"question_id","category","turns"}')
+    .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
+    .addHelpText("after", generateHelp)
+
+  withGenerateFlags(verb("chat", "Talk to a model.", async () => (await import("./commands/chat.ts")).chat))
+
+  withEngineFlags(
+    verb(
+      "score",
+      "Log-likelihood of a text or of token ids, in one window.",
+      async () => (await import("./commands/score.ts")).score,
+    ),
+  )
+    .option("--text-file <file>", "text, taken as it is: no chat template")
+    .option("--tokens-file <file>", "JSON array of token ids")
+    .option("--limit-tokens <n>", "only the first n tokens", integer(2))
+
+  withModelFlags(
+    verb(
+      "tokenize [text]",
+      "Token ids of a text; weights are not loaded.",
+      async () => (await import("./commands/tokenize.ts")).tokenize,
+    ),
+  )
+    .option("--text-file <file>", "take the text from a file (- for standard input)")
+    .option("--special", "spellings of control tokens become their ids")
+
+  withModelFlags(
+    verb(
+      "detokenize <ids...>",
+      "Text of token ids; weights are not loaded.",
+      async () => (await import("./commands/detokenize.ts")).detokenize,
+    ),
+  ).option("--no-special", "leave control tokens out")
+
+  withModelFlags(
+    verb(
+      "inspect [model]",
+      "What is in a model file; weights are not loaded.",
+      async () => (await import("./commands/inspect.ts")).inspect,
+    ),
+  )
+
+  verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
+
+  verb(
+    "pull <model>",
+    "Download a model into the Hugging Face cache.",
+    async () => (await import("./commands/pull.ts")).pull,
+  ).option("--offline", "never use the network")
+
+  verb("ls", "The models on this disk.", async () => (await import("./commands/ls.ts")).ls)
+
+  verb("rm <model>", "Remove a model from the Hugging Face cache.", async () => (await import("./commands/rm.ts")).rm)
+
+  withEngineFlags(
+    verb(
+      "bench",
+      "Measure methods side by side, interleaved and repeated.",
+      async () => (await import("./commands/bench.ts")).bench,
+    ),
+  )
+  return program
+}
+
+const generateHelp = `
+With --prompts each line is answered on its own and gives one line of results. Turns are answered in order, each with the
+conversation before it; the first turn's result is at the top, all of them are under "turns". A bad line gives
+{"id", "line", "error"}; the others go on, and the exit code is 1.`

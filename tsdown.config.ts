@@ -1,0 +1,21 @@
+/** The build: one JavaScript and one declaration file for each source file that an entry reaches, in the same folders. */
+import { defineConfig } from "tsdown"
+
+export default defineConfig({
+  // The worker is named by URL, not imported, so it is an entry of its own.
+  entry: [
+    "src/index.ts",
+    "src/graph/index.ts",
+    "src/methods/*/*.ts",
+    "!src/**/*.test.ts",
+    "src/cli/cli.ts",
+    "src/generate/engine-worker.ts",
+  ],
+  unbundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20.19",
+  fixedExtension: false,
+  dts: true,
+  clean: true,
+})
