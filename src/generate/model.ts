@@ -82,6 +82,10 @@ class RemoteCache implements ModelCache {
 
 export function createModel(client: EngineClient, info: ModelInfo): Model {
   let disposed: Promise<void> | undefined
+  // The engine keeps a pass's new rows until they are kept; a result nobody holds any more lets go of them.
+  const forgotten = new FinalizationRegistry<number>((handle) => {
+    client.call({ name: "dropPass", handle }).catch(() => {})
+  })
   const model: Model = {
     info,
     generate(prompt, options = {}) {
@@ -129,13 +133,15 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
       const remote = cache as RemoteCache | undefined
       const call: RemotePass = remote === undefined ? rest : { ...rest, cache: remote.id }
       const { handle, ...result } = await client.call<RemoteResult>({ name: "forward", pass: call })
-      return {
+      const held: ModelPassResult = {
         ...result,
         async keep(rows) {
           await client.call({ name: "keep", handle, rows })
           if (remote) remote.length += rows.length
         },
       }
+      if (remote) forgotten.register(held, handle)
+      return held
     },
     openCache: async () => new RemoteCache(client, await client.call({ name: "openCache" })),
     score: (tokens, options = {}) =>
