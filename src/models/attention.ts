@@ -28,6 +28,8 @@ import {
 } from "../graph/index.ts"
 import { blockSize, blocks, type ModelBuilder, rows, tail } from "./builder.ts"
 
+/** onnxruntime sums longer products in steps, whose length depends on the number of columns: those are cut first. */
+const longestSum = 128
 /** onnxruntime takes another kernel, with other bits, for one-row products when alpha is 1; halves are exact. */
 const half = 0.5
 /** Inputs of the past, declared once for all layers. */
@@ -64,7 +66,11 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   const past = pastOf(b, layer)
   const bias = b.bias(layer)
   const score = (keys: Value, transBatchB: boolean) => {
-    const raw = fusedMatmul(grouped, keys, { alpha: queryScale, ...(transBatchB ? { transB: true, transBatchB } : {}) })
+    const options = { alpha: queryScale, ...(transBatchB ? { transB: true, transBatchB } : {}) }
+    const keyParts = cutHeads(keys, transBatchB ? 2 : -2)
+    const raw = cutHeads(grouped, 2)
+      .map((part, i) => fusedMatmul(part, keyParts[i]!, options))
+      .reduce((sum, part) => add(sum, part))
     return attentionSoftcap === undefined ? raw : softcap(raw, attentionSoftcap)
   }
   // Joined before the product: FusedMatMul divides by zero on an empty tail.
@@ -98,6 +104,15 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   )[0]!
   const ungrouped = groups === 1 ? attended : reshape(attended, [heads, -1, headSize])
   return reshape(transpose(ungrouped, [1, 0, 2]), [rows, heads * headSize])
+}
+
+/** Parts of at most `longestSum` along the axis of head sizes; nearly always one. */
+function cutHeads(x: Value, axis: number): Value[] {
+  const size = x.shape.at(axis) as number
+  const count = Math.ceil(size / longestSum)
+  if (count === 1) return [x]
+  const sizes = Array.from({ length: count }, (_, i) => Math.min(longestSum, size - i * longestSum))
+  return split(x, sizes, axis)
 }
 
 /** Cuts qkv into heads, normalises and turns queries and keys. Each [rows, its heads, headSize]. */
