@@ -8,7 +8,8 @@ import type { StreamEvent, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
 import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
-import { type CostCurve, measureCostCurve } from "../runtime/cost-curve.ts"
+import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
+import type { CostCurve } from "../runtime/cost-curve.ts"
 import { loadRunner } from "../runtime/load-runner.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
@@ -198,7 +199,8 @@ export class Engine {
   }
 
   costCurve(): Promise<CostCurve> {
-    return measureCostCurve(this.runner)
+    const { weights, threads, device } = this.info
+    return cachedCostCurve(this.runner, this.#checkpoint, { weights, threads, device })
   }
 
   async dispose(): Promise<void> {
