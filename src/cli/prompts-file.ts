@@ -22,7 +22,8 @@ export const isBad = (line: PromptLine): line is BadLine => "error" in line
 
 /**
  * A line is `{"id", "prompt"}`, `{"id", "messages"}` or Spec-Bench's `{"question_id", "category", "turns"}`; empty lines
- * are passed over. With `limit`, only the first so many of each category are kept (lines without one are a category too).
+ * are passed over. With `limit`, only the first so many of each category are kept (lines without one are a category too);
+ * bad lines are kept always.
  */
 export function readPrompts(text: string, limit = Number.POSITIVE_INFINITY): PromptLine[] {
   const lines: PromptLine[] = []
@@ -33,10 +34,11 @@ export function readPrompts(text: string, limit = Number.POSITIVE_INFINITY): Pro
     .entries()) {
     if (source.trim() === "") continue
     const read = readLine(source, index + 1)
-    const category = isBad(read) ? undefined : read.category
-    const count = (counts.get(category) ?? 0) + 1
-    if (count > limit) continue
-    counts.set(category, count)
+    if (!isBad(read)) {
+      const count = (counts.get(read.category) ?? 0) + 1
+      counts.set(read.category, count)
+      if (count > limit) continue
+    }
     lines.push(read)
   }
   return lines

@@ -1,6 +1,6 @@
 /** forerun chat: a conversation on the terminal, or over a pipe, a message a line. */
 import { createInterface } from "node:readline"
-import { asForerunError } from "../../base/errors.ts"
+import { asForerunError, ForerunError } from "../../base/errors.ts"
 import type { Model } from "../../generate/model.ts"
 import type { GenerateOptions } from "../../generate/types.ts"
 import type { ChatMessage } from "../../text/chat-template.ts"
@@ -18,9 +18,12 @@ export async function chat(_: readonly unknown[], flags: GenerateFlags, output: 
   const { system, ...options } = await generateOptions(flags)
   const model = await openModel(flags, output, new AbortController().signal)
   try {
+    if (!model.info.chatTemplate)
+      throw new ForerunError("E_TEMPLATE", "this model brings no chat template, so it cannot chat", {
+        hint: "forerun generate continues plain text with it",
+      })
     output.note(help)
-    await converse(model, options, system, output)
-    return 0
+    return await converse(model, options, system, output)
   } finally {
     await model.dispose()
   }
@@ -37,12 +40,16 @@ async function converse(model: Model, options: GenerateOptions, system: string |
   })
   let messages: ChatMessage[] = []
   let running: AbortController | undefined
+  let code = 0
   const interrupt = () => {
     if (running) running.abort()
     else if (isTerminal) {
       output.note(`\n${help}`)
       lines.prompt()
-    } else lines.close()
+    } else {
+      code = 130
+      lines.close()
+    }
   }
   process.on("SIGINT", interrupt)
   lines.on("SIGINT", interrupt) // readline holds the terminal in raw mode and reports Ctrl-C itself
@@ -76,6 +83,7 @@ async function converse(model: Model, options: GenerateOptions, system: string |
     process.removeListener("SIGINT", interrupt)
     lines.close()
   }
+  return code
 }
 
 /** The reply, or undefined when it failed: the conversation goes on as if the message had not been sent. */

@@ -9,7 +9,7 @@ interface Flags extends ModelFlags {
 }
 
 export async function detokenize([words]: readonly string[][], flags: Flags, output: Output) {
-  const ids = readIds(words!.join(" "))
+  const ids = readIds(words!.join(" "), "E_USAGE")
   const text = (await openTokenizer(flags)).decode(ids, { skipSpecial: !flags.special })
   if (output.json) output.object({ text })
   else output.text(`${text}\n`)

@@ -1,0 +1,42 @@
+/** Bad usage: each gives one typed object on standard output and exit code 2, before anything is loaded. */
+import { afterEach, expect, it, vi } from "vitest"
+import { main } from "./main.ts"
+
+afterEach(() => vi.restoreAllMocks())
+
+it.each([
+  [["generate", "--nope", "x"], "E_USAGE"],
+  [["generate", "x", "y"], "E_USAGE"],
+  [["genrate"], "E_USAGE"],
+  [["score"], "E_USAGE"],
+  [["pull"], "E_USAGE"],
+  [["generate", "x", "--prompts", "y"], "E_USAGE"],
+  [["generate", "x", "--limit", "3"], "E_USAGE"],
+  [["generate", "x", "--stop"], "E_USAGE"],
+  [["detokenize", "one"], "E_USAGE"],
+  [["tokenize", "x", "--text-file", "y"], "E_USAGE"],
+  [["generate", "x", "--temperature", "warm"], "E_OPTION"],
+  [["generate", "x", "--temperature", "-1"], "E_OPTION"],
+  [["generate", "x", "--temperature", "NaN"], "E_OPTION"],
+  [["generate", "x", "--top-p", "1.5"], "E_OPTION"],
+  [["generate", "x", "--top-k", "2.5"], "E_OPTION"],
+  [["generate", "x", "--max-tokens", "0"], "E_OPTION"],
+  [["generate", "x", "--threads", "0"], "E_OPTION"],
+  [["generate", "x", "--logprobs", "21"], "E_OPTION"],
+  [["generate", "x", "--seed", "9007199254740993"], "E_OPTION"],
+  [["generate", "x", "--weights", "q5"], "E_OPTION"],
+  [["generate", "x", "--device", "tpu"], "E_OPTION"],
+  [["generate", "x", "--option", "a=1"], "E_OPTION"],
+  [["generate", "x", "--option", "a"], "E_OPTION"],
+  [["generate", "x", "--stop", ""], "E_OPTION"],
+  [["inspect", ""], "E_OPTION"],
+  [["generate", "x", "--method", "none"], "E_METHOD_NOT_FOUND"],
+])("%j gives %s", async (args, code) => {
+  let out = ""
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += text
+    return true
+  })
+  expect(await main([...args, "--json"])).toBe(2)
+  expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code, message: expect.any(String) }) })
+})
