@@ -66,11 +66,13 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   const past = pastOf(b, layer)
   const bias = b.bias(layer)
   const score = (keys: Value, transBatchB: boolean) => {
-    const options = { alpha: queryScale, ...(transBatchB ? { transB: true, transBatchB } : {}) }
+    const alpha = queryScale === 1 ? half : queryScale
+    const options = { alpha, ...(transBatchB ? { transB: true, transBatchB } : {}) }
     const keyParts = cutHeads(keys, transBatchB ? 2 : -2)
-    const raw = cutHeads(grouped, 2)
+    const product = cutHeads(grouped, 2)
       .map((part, i) => fusedMatmul(part, keyParts[i]!, options))
       .reduce((sum, part) => add(sum, part))
+    const raw = queryScale === 1 ? add(product, product) : product
     return attentionSoftcap === undefined ? raw : softcap(raw, attentionSoftcap)
   }
   // Joined before the product: FusedMatMul divides by zero on an empty tail.
