@@ -1,0 +1,125 @@
+/** What a benchmark is asked for and what it answers. Field names are part of the outward contract. */
+import type { Model } from "../generate/model.ts"
+import type { WeightFormat } from "../models/formats.ts"
+import type { ChatMessage } from "../text/chat-template.ts"
+import type { Machine, Source } from "./machine.ts"
+import type { PeerEngine, PeerSettings } from "./peers/peer.ts"
+import type { Interval } from "./statistics.ts"
+
+export type PeerName = "llama.cpp"
+export const peerNames: readonly PeerName[] = ["llama.cpp"]
+
+/** As a prompts file gives it; of `turns` only the first is asked. */
+export interface BenchPrompt {
+  readonly id: string | number
+  readonly category?: string
+  readonly prompt: { readonly text: string } | { readonly messages: ChatMessage[] } | { readonly turns: string[] }
+}
+
+export interface BenchOptions {
+  /** A file, folder or name; default: SmolLM2. */
+  readonly model?: string
+  /** Default: plain decoding alone. Empty: only peers are compared. */
+  readonly methods?: readonly string[]
+  /** Options of single methods, by method name. */
+  readonly methodOptions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly weights?: WeightFormat
+  readonly threads?: number
+  /** Default: a few of our own. */
+  readonly prompts?: readonly BenchPrompt[]
+  /** Default 10. */
+  readonly repetitions?: number
+  /** New tokens a prompt, default 64. */
+  readonly maxTokens?: number
+  readonly peers?: readonly PeerName[]
+  /** Prompt lengths after which decoding is compared with peers, default 128 and 2,048. */
+  readonly contexts?: readonly number[]
+  /** Length of the prompt whose reading is timed, default 512. */
+  readonly prefillTokens?: number
+  /** Tokens decoded after each context, default 32. */
+  readonly decodeTokens?: number
+  /** Text whose first tokens are the peers' prompts; default: fixed pseudo-random tokens. */
+  readonly text?: string
+  /** Measures cost(rows) too. */
+  readonly costCurve?: boolean
+  readonly offline?: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: BenchProgress) => void
+  /** For tests: a peer and a model instead of the real ones. */
+  readonly startPeer?: (name: PeerName, settings: PeerSettings) => Promise<PeerEngine>
+  readonly openModel?: () => Promise<Model>
+}
+
+export interface BenchProgress {
+  readonly stage: string
+  readonly done: number
+  readonly total: number
+}
+
+export interface BenchRow {
+  readonly method: string
+  /** "all": every prompt together. */
+  readonly category: string
+  readonly prompts: number
+  /** New tokens of one repetition. */
+  readonly tokens: number
+  /** Of decoding, as `generate` reports it: medians over repetitions, summed over prompts. */
+  readonly tokensPerSecond: number
+  readonly meanAcceptedLength: number
+  /** Of one repetition. */
+  readonly passes: { readonly target: number; readonly draft: number }
+  /** Decoding speed over plain decoding's, prompt by prompt. Needs `autoregressive` among the methods. */
+  readonly speedup?: Interval
+  /** The same with reading the prompt included. */
+  readonly wholeSpeedup?: Interval
+}
+
+export interface PeerRow {
+  readonly name: PeerName
+  readonly version: string
+  /** The peer's, at the first context. */
+  readonly tokensPerSecond: number
+  readonly prefillTokensPerSecond: number
+  /** Our decoding speed over the peer's at the first context. */
+  readonly ratio: Interval
+  readonly prefillRatio: Interval
+  readonly prefillTokens: number
+  readonly ours: { readonly tokensPerSecond: number; readonly prefillTokensPerSecond: number }
+  readonly contexts: readonly ContextRow[]
+  /** Medians in milliseconds. */
+  readonly timings: { readonly prefillMs: number; readonly peerPrefillMs: number }
+  /** Largest share of a core that the side not being timed used meanwhile. */
+  readonly idleLoad: { readonly ours: number; readonly peer: number }
+}
+
+export interface ContextRow {
+  readonly context: number
+  readonly tokensPerSecond: number
+  readonly peerTokensPerSecond: number
+  readonly ratio: Interval
+  /** Median milliseconds a token. */
+  readonly tokenMs: number
+  readonly peerTokenMs: number
+}
+
+export interface ModelSummary {
+  readonly name: string
+  readonly file: string
+  readonly architecture: string
+}
+
+export interface BenchResult extends Source {
+  readonly kind: "bench"
+  readonly machine: Machine
+  readonly model: ModelSummary
+  readonly weights: WeightFormat
+  readonly threads: number
+  readonly repetitions: number
+  readonly rows: readonly BenchRow[]
+  readonly peers: readonly PeerRow[]
+  readonly costCurve?: {
+    readonly rows: readonly number[]
+    readonly milliseconds: readonly number[]
+    readonly context: number
+  }
+}
