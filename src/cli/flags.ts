@@ -55,6 +55,10 @@ export const integer =
 
 export const list = (text: string, before: readonly string[] = []): string[] => [...before, text]
 
+export const names = (text: string): string[] => text.split(",").filter((name) => name !== "")
+
+export const integers = (text: string): number[] => text.split(",").map(integer(1))
+
 /** "key=value", the value as it stands after the first equals sign. */
 export function pair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf("=")

@@ -1,8 +1,18 @@
 /** Bad usage: each gives one typed object on standard output and exit code 2, before anything is loaded. */
-import { afterEach, expect, it, vi } from "vitest"
+import { afterEach, beforeEach, expect, it, vi } from "vitest"
 import { main } from "./main.ts"
 
-afterEach(() => vi.restoreAllMocks())
+// Should a case be let through after all, it must find no model and no network.
+beforeEach(() => {
+  vi.stubEnv("HF_HUB_OFFLINE", "1")
+  vi.stubEnv("HF_HOME", "/nonexistent")
+  vi.stubEnv("FORERUN_MODELS", "")
+  vi.stubEnv("FORERUN_MODEL", "")
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
 
 it.each([
   [["generate", "--nope", "x"], "E_USAGE"],
@@ -12,7 +22,6 @@ it.each([
   [["pull"], "E_USAGE"],
   [["generate", "x", "--prompts", "y"], "E_USAGE"],
   [["generate", "x", "--limit", "3"], "E_USAGE"],
-  [["generate", "x", "--stop"], "E_USAGE"],
   [["detokenize", "one"], "E_USAGE"],
   [["tokenize", "x", "--text-file", "y"], "E_USAGE"],
   [["generate", "x", "--temperature", "warm"], "E_OPTION"],

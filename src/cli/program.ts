@@ -4,6 +4,10 @@ import { Command } from "commander"
 import {
   type CommonFlags,
   integer,
+  integers,
+  list,
+  names,
+  pair,
   withCommonFlags,
   withEngineFlags,
   withGenerateFlags,
@@ -106,6 +110,20 @@ export function createProgram(onCode: (code: number) => void): Command {
       async () => (await import("./commands/bench.ts")).bench,
     ),
   )
+    .option("--methods <a,b,…>", 'methods, alternating; none with "" (default autoregressive)', names)
+    .option("--option <method.key=value>", "option of a method; repeatable", pair)
+    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked")
+    .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
+    .option("-n, --max-tokens <n>", "new tokens a prompt (default 64)", integer(2))
+    .option("--repetitions <n>", "how often everything is measured (default 10)", integer(1))
+    .option("--peer <name>", "compare with another engine: llama.cpp; repeatable", list)
+    .option("--contexts <n,m,…>", "with --peer: context lengths to decode after (default 128,2048)", integers)
+    .option(
+      "--prefill-tokens <n>",
+      "with --peer: length of the prompt whose reading is timed (default 512)",
+      integer(1),
+    )
+    .option("--cost-curve", "measure what a pass of n rows costs")
   return program
 }
 

@@ -68,19 +68,22 @@ function newBar(stream: NodeJS.WriteStream, file: string): cliProgress.SingleBar
 /** A line for each stage, and for each tenth of a download. */
 function asLines(stream: NodeJS.WriteStream): Progress {
   const told = new Set<string>()
+  const reached = new Map<string, number>()
   const tell = (line: string) => {
     if (told.has(line)) return
     told.add(line)
     stream.write(`${line}\n`)
   }
   return {
-    update({ stage, received, total, file }) {
-      if (stage === "downloading") {
-        const tenth = received === undefined || !total ? undefined : Math.floor((received / total) * 10) * 10
-        tell(
-          `downloading ${escapeControls(file ?? "")}${tenth === undefined ? "" : `: ${tenth} % of ${formatBytes(total!)}`}`,
-        )
-      } else if (stage === "hashing" || stage === "converting") tell(words[stage])
+    update({ stage, received = 0, total, file = "" }) {
+      if (stage === "hashing" || stage === "converting") tell(words[stage])
+      if (stage !== "downloading") return
+      const name = escapeControls(file)
+      if (!total) return tell(`downloading ${name}`)
+      const tenth = Math.floor((received / total) * 10)
+      if (tenth <= (reached.get(file) ?? -1)) return // a report may arrive late
+      reached.set(file, tenth)
+      tell(`downloading ${name}: ${tenth * 10} % of ${formatBytes(total)}`)
     },
     stop: () => {},
   }
