@@ -29,24 +29,26 @@ const draw = (count: number, random: Random) => Math.floor(random.next() * count
 const drawn = (values: readonly number[], random: Random) => values.map(() => values[draw(values.length, random)]!)
 
 /** Median of the values, with the percentile bootstrap's interval. The same values always give the same interval. */
-export const medianInterval = (values: readonly number[], seed = 0): Interval =>
-  groupedInterval(
-    values.map((value) => [value]),
-    seed,
-  )
+export const medianInterval = (values: readonly number[], seed = 0): Interval => groupedInterval([values], { seed })
+
+export interface BootstrapOptions {
+  readonly seed?: number
+  /** Of the values of a group; default the median. Over groups it is always the median. */
+  readonly statistic?: (values: readonly number[]) => number
+}
 
 /**
  * Median over groups (prompts) of the median within each (repetitions). Groups are resampled, then the values within
  * each: a prompt measured ten times is not ten prompts. With one group only the values within it vary.
  */
-export function groupedInterval(groups: readonly (readonly number[])[], seed = 0): Interval {
-  const middle = median(groups.map(median))
+export function groupedInterval(groups: readonly (readonly number[])[], options: BootstrapOptions = {}): Interval {
+  const { seed = 0, statistic = median } = options
   const random = createRandom(seed).fork("bootstrap")
   const medians = new Float64Array(resamples)
   for (let i = 0; i < resamples; i++)
-    medians[i] = median(groups.map(() => median(drawn(groups[draw(groups.length, random)]!, random))))
+    medians[i] = median(groups.map(() => statistic(drawn(groups[draw(groups.length, random)]!, random))))
   medians.sort()
-  return { median: middle, low: quantile(medians, 0.025), high: quantile(medians, 0.975) }
+  return { median: median(groups.map(statistic)), low: quantile(medians, 0.025), high: quantile(medians, 0.975) }
 }
 
 /** Interval of above / below, pair by pair: both sides of a pair met the same state of the machine. */
