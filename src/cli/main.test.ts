@@ -46,6 +46,6 @@ it.each([
     out += text
     return true
   })
-  expect(await main([...args, "--json"])).toBe(2)
+  expect(await main([args[0]!, "--json", ...args.slice(1)])).toBe(2)
   expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code, message: expect.any(String) }) })
 })
