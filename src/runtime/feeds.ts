@@ -58,8 +58,8 @@ export function createFeeder(
       logitRows: session.tensor("int64", BigInt64Array.from(logitRows, BigInt), [logitRows.length]),
     }
     if (model.steerable) {
-      feeds["from"] = integer(layers[0])
-      feeds["to"] = integer(layers[1])
+      feeds.from = integer(layers[0])
+      feeds.to = integer(layers[1])
     }
     ropeTables.forEach(({ rope, turning, still }, index) => {
       const half = rope.dimensions / 2

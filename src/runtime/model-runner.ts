@@ -262,8 +262,8 @@ function once(append: (rows: readonly number[]) => void, count: number): Forward
 }
 
 function topOf(out: Readonly<Record<string, HostTensor>>, rows: number, top: number): TopLogits {
-  const ids = Int32Array.from(out["topIndices"]!.data as BigInt64Array, Number)
-  return { values: out["topValues"]!.data as Float32Array, ids, rows, top }
+  const ids = Int32Array.from(out.topIndices!.data as BigInt64Array, Number)
+  return { values: out.topValues!.data as Float32Array, ids, rows, top }
 }
 
 /** Results of consecutive chunks as one. */
