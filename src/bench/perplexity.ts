@@ -61,7 +61,7 @@ export async function measurePerplexity(options: PerplexityOptions): Promise<Per
     const loaded = await open(weights)
     try {
       model = summary(loaded.info)
-      const tokens = await loaded.tokenize(text, { bos: true })
+      const tokens = await loaded.encodePrompt(text, { raw: true })
       if (tokens.length < wanted)
         throw new ForerunError("E_INPUT", `the text has ${tokens.length} tokens, ${wanted} are wanted`)
       scores.push({ weights, ...(await loaded.score(tokens.subarray(0, wanted), signal ? { signal } : {})) })
@@ -85,22 +85,22 @@ export async function measurePerplexity(options: PerplexityOptions): Promise<Per
       perplexity,
       meanNll,
       ratio: perplexity / reference.perplexity,
-      ratioInterval: weights === "f32" ? { median: 1, low: 1, high: 1 } : interval(reference.logprobs, logprobs),
+      ratioInterval: interval(perplexity / reference.perplexity, reference.logprobs, logprobs),
     })),
   }
 }
 
 /** Neighbouring tokens fare alike, so whole stretches are resampled; means, for perplexity is a mean of logarithms. */
-function interval(reference: readonly number[], logprobs: readonly number[]): Interval {
+function interval(ratio: number, reference: readonly number[], logprobs: readonly number[]): Interval {
   const stretches: number[] = []
   for (let start = 0; start + stretch <= logprobs.length; start += stretch) {
     let sum = 0
     for (let i = start; i < start + stretch; i++) sum += reference[i]! - logprobs[i]!
     stretches.push(sum / stretch)
   }
-  if (stretches.length === 0) return { median: 1, low: 1, high: 1 }
-  const { median, low, high } = groupedInterval([stretches], { statistic: mean })
-  return { median: Math.exp(median), low: Math.exp(low), high: Math.exp(high) }
+  if (stretches.length === 0) return { median: ratio, low: ratio, high: ratio }
+  const { low, high } = groupedInterval([stretches], { statistic: mean })
+  return { median: ratio, low: Math.exp(low), high: Math.exp(high) }
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length

@@ -142,7 +142,7 @@ async function promptTokens(model: Model, count: number, text: string | undefine
       eosTokens.includes(id) ? low : id,
     )
   }
-  const tokens = await model.tokenize(text, { bos: true })
+  const tokens = await model.encodePrompt(text, { raw: true })
   if (tokens.length < count)
     throw new ForerunError("E_INPUT", `the text has ${tokens.length} tokens, ${count} are needed`)
   return Array.from(tokens.subarray(0, count))

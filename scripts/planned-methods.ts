@@ -1,0 +1,202 @@
+/** Methods on the list but not in the registry yet. An entry goes when its folder comes: the paper then lives there. */
+import type { Paper } from "../src/decoding/method.ts"
+
+export interface PlannedMethod {
+  readonly name: string
+  readonly promise: string
+  readonly needs: string
+  readonly paper: Paper
+}
+
+const plan = (
+  name: string,
+  promise: string,
+  needs: string,
+  ...[title, authors, year, arxiv]: [string, string, number, string]
+): PlannedMethod => ({ name, promise, needs, paper: { title, authors, year, arxiv } })
+
+const sometimes = "lossless; approximate with typical acceptance"
+
+/** In the order of docs and tables. */
+export const plannedMethods: readonly PlannedMethod[] = [
+  plan(
+    "draft-model",
+    "lossless",
+    "target, draft",
+    "Fast Inference from Transformers via Speculative Decoding",
+    "Leviathan, Kalman, Matias",
+    2023,
+    "2211.17192",
+  ),
+  plan(
+    "masked-diffusion",
+    "approximate",
+    "bidirectional",
+    "Large Language Diffusion Models",
+    "Nie et al.",
+    2025,
+    "2502.09992",
+  ),
+  plan(
+    "medusa",
+    sometimes,
+    "hidden-states, tree-mask, heads",
+    "Medusa: Simple LLM Inference Acceleration Framework with Multiple Decoding Heads",
+    "Cai et al.",
+    2024,
+    "2401.10774",
+  ),
+  plan(
+    "hidden-transfer",
+    "lossless",
+    "hidden-states, tree-mask",
+    "Parallel Decoding via Hidden Transfer for Lossless Large Language Model Acceleration",
+    "Wu et al.",
+    2024,
+    "2404.12022",
+  ),
+  plan(
+    "falcon",
+    "lossless",
+    "hidden-states, tree-mask",
+    "Falcon: Faster and Parallel Inference of Large Language Models through Enhanced Semi-Autoregressive Drafting and Custom-Designed Decoding Tree",
+    "Gao et al.",
+    2024,
+    "2412.12639",
+  ),
+  plan(
+    "specdec-plus-plus",
+    "lossless",
+    "target, draft, head",
+    "SpecDec++: Boosting Speculative Decoding via Adaptive Candidate Lengths",
+    "Huang, Guo, Wang",
+    2024,
+    "2405.19715",
+  ),
+  plan(
+    "dovetail",
+    "lossless",
+    "two devices",
+    "Dovetail: A CPU/GPU Heterogeneous Speculative Decoding for LLM inference",
+    "Zhang et al.",
+    2024,
+    "2412.18934",
+  ),
+  plan(
+    "del",
+    "lossless",
+    "exit-layers",
+    "DEL: Context-Aware Dynamic Exit Layer for Efficient Self-Speculative Decoding",
+    "Entezari Zarch et al.",
+    2025,
+    "2504.05598",
+  ),
+  plan(
+    "assd",
+    "lossless",
+    "permuted",
+    "Reviving Any-Subset Autoregressive Models with Principled Parallel Sampling and Speculative Decoding",
+    "Guo, Ermon",
+    2025,
+    "2504.20456",
+  ),
+  plan(
+    "prophet",
+    "approximate",
+    "bidirectional",
+    "Diffusion Language Models Know the Answer Before Decoding",
+    "Li et al.",
+    2025,
+    "2508.19982",
+  ),
+  plan(
+    "dimple",
+    "approximate",
+    "bidirectional, image prefix",
+    "Dimple: Discrete Diffusion Multimodal Large Language Model with Parallel Decoding",
+    "Yu et al.",
+    2025,
+    "2505.16990",
+  ),
+  plan(
+    "diffusion-vla",
+    "approximate",
+    "bidirectional, image prefix",
+    "Discrete Diffusion VLA: Bringing Discrete Diffusion to Action Decoding in Vision-Language-Action Policies",
+    "Liang et al.",
+    2025,
+    "2508.20072",
+  ),
+  plan(
+    "recap",
+    "approximate",
+    "feature-cache, image tokens",
+    "Plug-and-Play Context Feature Reuse for Efficient Masked Generation",
+    "Liu et al.",
+    2025,
+    "2505.19089",
+  ),
+  plan(
+    "first-finish",
+    "approximate",
+    "coalescing runner",
+    "First Finish Search: Efficient Test-Time Scaling in Large Language Models",
+    "Agarwal, Sengupta, Chakraborty",
+    2025,
+    "2505.18149",
+  ),
+  plan(
+    "batch-llm",
+    "lossless",
+    "shared prefix cache",
+    "BatchLLM: Optimizing Large Batched LLM Inference with Global Prefix Sharing and Throughput-oriented Token Batching",
+    "Zheng et al.",
+    2024,
+    "2412.03594",
+  ),
+  plan(
+    "equilibrium-ranking",
+    "report",
+    "target (scoring)",
+    "The Consensus Game: Language Model Generation via Equilibrium Search",
+    "Jacob, Shen, Farina, Andreas",
+    2023,
+    "2310.09139",
+  ),
+  plan(
+    "token-forcing",
+    "report",
+    "target",
+    "Unconditional Token Forcing: Extracting Text Hidden Within LLM",
+    "Hoscilowicz et al.",
+    2024,
+    "2406.02481",
+  ),
+  plan(
+    "chain-of-thought",
+    "report",
+    "target",
+    "The Expressive Power of Transformers with Chain of Thought",
+    "Merrill, Sabharwal",
+    2023,
+    "2310.07923",
+  ),
+  plan(
+    "continuous-thought",
+    "report",
+    "hidden-states in and out",
+    "Reasoning by Superposition: A Theoretical Perspective on Chain of Continuous Thought",
+    "Zhu, Hao, Hu, Jiao, Russell, Tian",
+    2025,
+    "2505.12514",
+  ),
+  plan(
+    "peak-performance",
+    "report",
+    "config only",
+    "Challenges in Deploying Long-Context Transformers: A Theoretical Peak Performance Analysis",
+    "Fu",
+    2024,
+    "2405.08944",
+  ),
+]

@@ -1,0 +1,91 @@
+/** Fills the generated regions of README.md and docs/benchmarks.md. With --check writes nothing, exits 1 when stale. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
+import {
+  costCurveTable,
+  markdown,
+  newest,
+  perplexityTable,
+  provenance,
+  speedTable,
+  startUpTable,
+  type Table,
+  withPeers,
+} from "../src/bench/tables.ts"
+import type { Method, Paper } from "../src/decoding/method.ts"
+import { resolveOptions } from "../src/decoding/options.ts"
+import { loadMethod, methodNames } from "../src/methods/index.ts"
+import { plannedMethods } from "./planned-methods.ts"
+
+const documents = ["README.md", "docs/benchmarks.md"]
+
+export type Regions = Readonly<Record<string, string>>
+
+/** Puts each region between its markers. @throws for a region nobody writes, and for markers that do not pair */
+export function fillRegions(document: string, regions: Regions): string {
+  const region = /<!-- generated:([a-z-]+) -->[\s\S]*?<!-- \/generated -->/g
+  const opened = document.match(/<!-- generated:/g)?.length ?? 0
+  const closed = document.match(/<!-- \/generated -->/g)?.length ?? 0
+  let filled = 0
+  const text = document.replace(region, (_, name: string) => {
+    if (regions[name] === undefined) throw new Error(`no table is called "${name}"`)
+    filled++
+    return `<!-- generated:${name} -->\n${regions[name]}\n<!-- /generated -->`
+  })
+  if (filled !== opened || filled !== closed) throw new Error("markers of generated regions do not pair")
+  return text
+}
+
+export async function makeRegions(records: readonly BenchRecord[]): Promise<Regions> {
+  const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
+  return {
+    methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
+    speed: measured(speedTable(records), withPeers(records)),
+    perplexity: measured(perplexityTable(records), newest(records, "perplexity")),
+    "start-up": measured(startUpTable(records), newest(records, "start-up")),
+    "cost-curve": measured(costCurveTable(records), curves),
+  }
+}
+
+const measured = (table: Table, from: readonly BenchRecord[]) =>
+  from.length === 0 ? "Not measured yet." : `${markdown(table)}\n\nMeasured on ${provenance(from)}.`
+
+/** What works today first, then what is planned, in the order of the plan. */
+export function methodsTable(methods: readonly Method[]): Table {
+  const works = methods.map(({ name, needs, paper, promise, ...rest }) => [
+    `\`${name}\``,
+    "yes",
+    promise(resolveOptions({ name, needs, paper, promise, ...rest })),
+    Object.entries(needs)
+      .map(([role, abilities]) => (abilities.length > 0 ? `${role}: ${abilities.join(", ")}` : role))
+      .join("; "),
+    cite(paper),
+  ])
+  const names = new Set(methods.map(({ name }) => name))
+  const planned = plannedMethods.filter(({ name }) => !names.has(name))
+  const rows = planned.map(({ name, promise, needs, paper }) => [`\`${name}\``, "planned", promise, needs, cite(paper)])
+  return { head: ["method", "works today", "promise", "needs", "paper"], rows: [...works, ...rows] }
+}
+
+function cite({ title, authors, year, arxiv, venue }: Paper): string {
+  const link = arxiv === undefined ? title : `[${title}](https://arxiv.org/abs/${arxiv})`
+  return `${authors} ${year}, ${link}${venue === undefined ? "" : `, ${venue}`}`
+}
+
+async function main(check: boolean): Promise<number> {
+  const root = fileURLToPath(new URL("..", import.meta.url))
+  const regions = await makeRegions(await readRecords(`${root}${resultsFolder}`))
+  let stale = 0
+  for (const name of documents.filter((document) => existsSync(`${root}${document}`))) {
+    const before = readFileSync(`${root}${name}`, "utf8")
+    const after = fillRegions(before, regions)
+    if (after === before) continue
+    stale++
+    if (check) console.error(`${name} is stale: npx tsx scripts/write-tables.ts`)
+    else writeFileSync(`${root}${name}`, after)
+  }
+  return check && stale > 0 ? 1 : 0
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = await main(process.argv.includes("--check"))

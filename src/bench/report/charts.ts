@@ -1,0 +1,152 @@
+/** The report's charts: intervals against a reference line, lines, and bars. Colours are CSS classes s0 to s5. */
+import type { Interval } from "../statistics.ts"
+import { element, line, linearScale, svg, text, ticks } from "./svg.ts"
+
+const width = 760
+const labelWidth = 200
+const right = 96
+const colours = 6
+
+export interface IntervalRow {
+  readonly label: string
+  readonly value: Interval
+  /** Colour; rows of one series share it. */
+  readonly series?: number
+}
+
+/** A dot and its interval for each row; everything right of the reference line is better (or worse) than it. */
+export function intervalChart(
+  title: string,
+  rows: readonly IntervalRow[],
+  options: { readonly reference: number; readonly format: (value: number) => string; readonly axis: string },
+): string {
+  const { reference, format } = options
+  const rowHeight = 30
+  const [top, bottom] = [12, 12 + rows.length * rowHeight]
+  const values = rows.flatMap(({ value }) => [value.low, value.high])
+  const marks = ticks(Math.min(reference, ...values), Math.max(reference, ...values))
+  const x = linearScale(marks[0]!, marks.at(-1)!, labelWidth, width - right)
+  const grid = marks.map(
+    (mark) =>
+      line(x(mark), top, x(mark), bottom, "grid") +
+      text(x(mark), bottom + 18, format(mark), { class: "tick", "text-anchor": "middle" }),
+  )
+  const items = rows.map(({ label, value, series = 0 }, i) => {
+    const y = top + (i + 0.5) * rowHeight
+    const [low, high] = [x(value.low), x(value.high)]
+    const whisker = line(low, y, high, y, "whisker") + line(low, y - 5, low, y + 5, "whisker")
+    return element(
+      "g",
+      { class: `s${series % colours}` },
+      `<title>${format(value.median)} (${format(value.low)} to ${format(value.high)})</title>` +
+        text(labelWidth - 14, y + 4, label, { class: "label", "text-anchor": "end" }) +
+        whisker +
+        line(high, y - 5, high, y + 5, "whisker") +
+        element("circle", { cx: x(value.median), cy: y, r: 5.5, class: "dot" }) +
+        text(width - right + 14, y + 4, format(value.median), { class: "value" }),
+    )
+  })
+  const middle = line(x(reference), top - 6, x(reference), bottom, "reference")
+  const axis = text((labelWidth + width - right) / 2, bottom + 38, options.axis, {
+    class: "axis",
+    "text-anchor": "middle",
+  })
+  return svg(width, bottom + 46, title, grid.join("") + middle + items.join("") + axis)
+}
+
+export interface Series {
+  readonly label: string
+  readonly points: readonly (readonly [x: number, y: number])[]
+}
+
+/** Lines over a logarithmic (base 2) x axis, labelled at their ends. */
+export function lineChart(title: string, series: readonly Series[], axes: { readonly x: string; readonly y: string }) {
+  const [left, top, bottom, edge] = [56, 26, 300, width - 150]
+  const all = series.flatMap(({ points }) => points)
+  const marks = ticks(0, Math.max(...all.map(([, y]) => y)))
+  const xs = [...new Set(all.map(([x]) => x))].sort((a, b) => a - b)
+  const scaleX = linearScale(Math.log2(xs[0]!), Math.log2(xs.at(-1)!), left, edge)
+  const x = (value: number) => scaleX(Math.log2(value))
+  const y = linearScale(0, marks.at(-1)!, bottom, top)
+  const grid = marks.map(
+    (mark) =>
+      line(left, y(mark), edge, y(mark), "grid") +
+      text(left - 10, y(mark) + 4, mark, { class: "tick", "text-anchor": "end" }),
+  )
+  const below = xs
+    .filter((value) => Number.isInteger(Math.log2(value)))
+    .map((value) => text(x(value), bottom + 20, value, { class: "tick", "text-anchor": "middle" }))
+  const labels = spread(
+    series.map(({ points }) => y(points.at(-1)![1])),
+    17,
+  )
+  const lines = series.map(({ label, points }, i) => {
+    const path = points.map(([px, py], at) => `${at ? "L" : "M"}${x(px).toFixed(1)} ${y(py).toFixed(1)}`).join("")
+    const dots = points.map(([px, py]) => element("circle", { cx: x(px), cy: y(py), r: 3.5, class: "dot" }))
+    return element(
+      "g",
+      { class: `s${i % colours}` },
+      element("path", { d: path, class: "line" }) +
+        dots.join("") +
+        text(edge + 12, labels[i]! + 4, label, { class: "label" }),
+    )
+  })
+  const names =
+    text(left - 44, 12, axes.y, { class: "axis" }) +
+    text((left + edge) / 2, bottom + 42, axes.x, { class: "axis", "text-anchor": "middle" })
+  return svg(width, bottom + 50, title, grid.join("") + below.join("") + lines.join("") + names)
+}
+
+export interface BarRow {
+  readonly label: string
+  readonly parts: readonly { readonly name: string; readonly value: number; readonly series: number }[]
+}
+
+/** Horizontal bars, their parts one after the other (`stacked`) or one below the other, with a legend. */
+export function barChart(
+  title: string,
+  rows: readonly BarRow[],
+  options: { readonly stacked?: boolean; readonly format: (value: number) => string },
+): string {
+  const { stacked = false, format } = options
+  const bar = stacked ? 22 : 14
+  const heights = rows.map(({ parts }) => (stacked ? bar : parts.length * (bar + 3)) + 14)
+  const sums = rows.map(({ parts }) => parts.map(({ value }) => value))
+  const longest = Math.max(...sums.map((values) => (stacked ? values.reduce((a, b) => a + b, 0) : Math.max(...values))))
+  const x = linearScale(0, longest, labelWidth, width - right)
+  const legend = new Map(rows.flatMap(({ parts }) => parts.map(({ name, series }) => [name, series] as const)))
+  let content = ""
+  let at = labelWidth
+  for (const [name, series] of legend) {
+    const box = element("rect", { x: at, y: 4, width: 12, height: 12, rx: 3, class: "bar" })
+    content += element("g", { class: `s${series % colours}` }, box + text(at + 18, 14, name, { class: "label" }))
+    at += 42 + name.length * 7
+  }
+  let y = 30
+  for (const [i, { label, parts }] of rows.entries()) {
+    content += text(labelWidth - 14, y + (heights[i]! - 14) / 2 + 4, label, { class: "label", "text-anchor": "end" })
+    let from = labelWidth
+    for (const [j, { name, value, series }] of parts.entries()) {
+      const top = stacked ? y : y + j * (bar + 3)
+      const size = x(value) - labelWidth
+      const hint = `<title>${name}: ${format(value)}</title>`
+      const shape = { x: from, y: top, width: Math.max(0, size), height: bar, rx: 3, class: "bar" }
+      content += element("g", { class: `s${series % colours}` }, element("rect", shape, hint))
+      if (!stacked) content += text(from + size + 8, top + bar - 3, format(value), { class: "value" })
+      if (stacked) from += size
+    }
+    const sum = parts.reduce((total, { value }) => total + value, 0)
+    if (stacked) content += text(from + 8, y + bar - 6, format(sum), { class: "value" })
+    y += heights[i]!
+  }
+  return svg(width, y + 4, title, content)
+}
+
+/** Moves labels apart so that neighbours keep a distance; their order stays. */
+function spread(positions: readonly number[], gap: number): number[] {
+  const order = positions.map((_, i) => i).sort((a, b) => positions[a]! - positions[b]!)
+  const moved = [...positions]
+  for (let i = order.length - 2; i >= 0; i--)
+    moved[order[i]!] = Math.min(moved[order[i]!]!, moved[order[i + 1]!]! - gap)
+  return moved
+}

@@ -1,0 +1,190 @@
+/** The report: one HTML file with its plots, nothing loaded from elsewhere. */
+import { mkdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { ForerunError } from "../../base/errors.ts"
+import type { BenchRecord } from "../record.ts"
+import {
+  costCurveTable,
+  methodSpeedTable,
+  newest,
+  percent,
+  perplexityTable,
+  provenance,
+  speedTable,
+  startUpTable,
+  type Table,
+  withPeers,
+} from "../tables.ts"
+import { barChart, intervalChart, lineChart } from "./charts.ts"
+import { style } from "./style.ts"
+import { element, escapeText } from "./svg.ts"
+
+/** Writes `index.html` into the folder and returns its path. @throws E_IO */
+export async function writeReport(records: readonly BenchRecord[], folder: string): Promise<string> {
+  const path = join(folder, "index.html")
+  try {
+    await mkdir(folder, { recursive: true })
+    await writeFile(path, reportPage(records))
+  } catch (cause) {
+    throw new ForerunError("E_IO", `cannot write ${path}: ${(cause as Error).message}`, { cause })
+  }
+  return path
+}
+
+export function reportPage(records: readonly BenchRecord[]): string {
+  const sections = [peers, methods, costs, perplexities, startUps, profiles].map((make) => make(records)).join("\n")
+  const models = [...new Set(records.map(({ model }) => model.file))].join(", ")
+  const body = `<main><h1>Forerun benchmark</h1>
+<p class="soft">${escapeText(models)}</p>${facts(records)}
+${sections || "<p>There is nothing to show yet.</p>"}</main>`
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>
+<title>Forerun benchmark</title><style>${style}</style></head>
+<body>${body}</body></html>
+`
+}
+
+function facts(records: readonly BenchRecord[]): string {
+  const latest = records.at(-1)
+  if (!latest) return ""
+  const { machine, date, commit, version } = latest
+  const pairs = [
+    ["Machine", `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB`],
+    ["Node", machine.node],
+    ["onnxruntime", machine.onnxruntime],
+    ["Measured", date.slice(0, 16).replace("T", " ")],
+    [commit === undefined ? "Version" : "Commit", commit ?? version],
+  ]
+  return `<dl>${pairs.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeText(value!)}</dd></div>`).join("")}</dl>`
+}
+
+interface Section {
+  readonly title: string
+  readonly words: string
+  readonly chart: string
+  readonly table: Table
+  readonly from: readonly BenchRecord[]
+}
+
+function section({ title, words, chart, table, from }: Section): string {
+  const cells = (values: readonly string[], name: string) =>
+    element("tr", {}, values.map((value) => element(name, {}, escapeText(value) || " ")).join(""))
+  const rows = cells(table.head, "th") + table.rows.map((row) => cells(row, "td")).join("")
+  return `<section><h2>${escapeText(title)}</h2><p class="soft">${escapeText(words)}</p><div class="scroll">${chart}</div>
+<details><summary>Numbers</summary><div class="scroll"><table>${rows}</table></div>
+<p class="soft">${escapeText(provenance(from))}</p></details></section>`
+}
+
+const times = (value: number) => `${value.toFixed(2)}×`
+const threadsOf = (threads: number) => `${threads} thread${threads === 1 ? "" : "s"}`
+
+function peers(records: readonly BenchRecord[]): string {
+  const from = withPeers(records)
+  if (from.length === 0) return ""
+  const rows = from.flatMap(({ peers: compared, weights, threads }, series) =>
+    compared
+      .flatMap((peer) => [
+        ...peer.contexts.map(({ context, ratio }) => ({ work: `after ${context}`, value: ratio })),
+        { work: `reading ${peer.prefillTokens}`, value: peer.prefillRatio },
+      ])
+      .map(({ work, value }) => ({ label: `${weights}, ${threadsOf(threads)}, ${work}`, value, series })),
+  )
+  const version = from[0]!.peers[0]!.version
+  const words = `Forerun's speed over that of ${version}: same file, same threads, taking turns. Medians of ratios with 95 % intervals; right of the dashed line Forerun is faster.`
+  const options = { reference: 1, format: times, axis: "speed relative to llama.cpp" }
+  const chart = intervalChart("Speed relative to llama.cpp", rows, options)
+  return section({ title: "Beside llama.cpp", words, chart, table: speedTable(records), from })
+}
+
+function methods(records: readonly BenchRecord[]): string {
+  const from = newest(records, "bench", (record) => record.rows.length > 0)
+  if (from.length === 0) return ""
+  const names = [...new Set(from.flatMap((record) => record.rows.map(({ method }) => method)))]
+  const several = from.length > 1
+  const rows = from.flatMap((record) =>
+    record.rows
+      .filter(({ speedup, method }) => speedup && (names.length === 1 || method !== "autoregressive"))
+      .map(({ method, category, speedup }) => ({
+        label: [method, category, several ? `${record.weights}/${record.threads}` : ""].filter(Boolean).join(", "),
+        value: speedup!,
+        series: names.indexOf(method),
+      })),
+  )
+  // Plain decoding alone has nothing to be compared with: its rates are in the table.
+  const options = { reference: 1, format: times, axis: "decoding speed relative to plain decoding" }
+  const chart = names.length > 1 && rows.length > 0 ? intervalChart("Speed-up by category", rows, options) : ""
+  const words = "Each prompt by every method in turn; speed-up is the ratio of decoding speeds, prompt by prompt."
+  return section({ title: "Methods", words, chart, table: methodSpeedTable(records), from })
+}
+
+function costs(records: readonly BenchRecord[]): string {
+  const from = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
+  if (from.length === 0) return ""
+  const series = from.map(({ weights, threads, costCurve: curve }) => ({
+    label: `${weights}, ${threadsOf(threads)}`,
+    points: curve!.rows.map((rows, i) => [rows, curve!.milliseconds[i]! / curve!.milliseconds[0]!] as const),
+  }))
+  const words = "What a pass of several rows costs, in passes of one row. A flat line would make drafts free to verify."
+  const chart = lineChart("Cost of a pass by rows", series, { x: "rows in one pass", y: "cost relative to one row" })
+  return section({ title: "Cost of rows", words, chart, table: costCurveTable(records), from })
+}
+
+function perplexities(records: readonly BenchRecord[]): string {
+  const from = newest(records, "perplexity")
+  if (from.length === 0) return ""
+  const rows = from
+    .flatMap((record) => record.rows)
+    .filter(({ weights }) => weights !== "f32")
+    .map(({ weights, ratio, ratioInterval: { low, high } }) => ({
+      label: weights,
+      value: { median: ratio, low, high },
+    }))
+  const words = "Perplexity of each weight format against float32; right of the dashed line is worse."
+  const options = { reference: 1, format: percent, axis: "perplexity relative to f32" }
+  const chart = rows.length > 0 ? intervalChart("Perplexity by weight format", rows, options) : ""
+  return section({ title: "Perplexity", words, chart, table: perplexityTable(records), from })
+}
+
+function startUps(records: readonly BenchRecord[]): string {
+  const from = newest(records, "start-up")
+  if (from.length === 0) return ""
+  const rows = from.flatMap((record) =>
+    record.rows.map(({ weights, firstMs, convertedMs }) => ({
+      label: `${weights}, ${threadsOf(record.threads)}`,
+      parts: [
+        { name: "first time", value: firstMs, series: 1 },
+        { name: "weights converted", value: convertedMs, series: 0 },
+      ],
+    })),
+  )
+  const words = "From the start of a process to its first text. The first time, weights are converted on the way."
+  const chart = barChart("Start-up time", rows, { format: (ms) => `${(ms / 1000).toFixed(2)} s` })
+  return section({ title: "Start-up", words, chart, table: startUpTable(records), from })
+}
+
+function profiles(records: readonly BenchRecord[]): string {
+  const from = newest(records, "profile")
+  if (from.length === 0) return ""
+  const rows = from.map(({ weights, threads, matrixMs, otherMs }) => ({
+    label: `${weights}, ${threadsOf(threads)}`,
+    parts: [
+      { name: "matrix products", value: matrixMs, series: 0 },
+      { name: "everything else", value: otherMs, series: 1 },
+    ],
+  }))
+  const share = (value: number) => `${(value * 100).toFixed(1)} %`
+  const table = {
+    head: ["weights", "threads", "context", "step, ms", "everything else", "at most"],
+    rows: from.map((one) => [
+      one.weights,
+      String(one.threads),
+      String(one.context),
+      one.stepMs.toFixed(2),
+      share(one.otherShare),
+      share(one.otherShareUpperBound),
+    ]),
+  }
+  const words = "A decode step's time: matrix products, and everything that is not (the profiler's own cost taken off)."
+  const chart = barChart("Time of a decode step", rows, { stacked: true, format: (ms) => `${ms.toFixed(1)} ms` })
+  return section({ title: "Where a step's time goes", words, chart, table, from })
+}

@@ -1,0 +1,140 @@
+/** Tables from result records, for documents and reports. Of records of the same thing the newest counts. */
+import type { BenchRecord } from "./record.ts"
+import type { Interval } from "./statistics.ts"
+import type { BenchResult } from "./types.ts"
+
+export interface Table {
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
+type OfKind<K extends BenchRecord["kind"]> = Extract<BenchRecord, { readonly kind: K }>
+
+/** The newest record of each thing measured. */
+export function newest<K extends BenchRecord["kind"]>(
+  records: readonly BenchRecord[],
+  kind: K,
+  wanted: (record: OfKind<K>) => boolean = () => true,
+): OfKind<K>[] {
+  const found = new Map<string, OfKind<K>>()
+  for (const record of records) {
+    if (record.kind !== kind || !wanted(record as OfKind<K>)) continue
+    const { machine, model, weights, threads } = record as BenchRecord & { weights?: string; threads?: number }
+    const key = JSON.stringify([machine.cpu, machine.cores, model.file, weights, threads])
+    const known = found.get(key)
+    if (!known || known.date <= record.date) found.set(key, record as OfKind<K>)
+  }
+  const order = (record: OfKind<K>) => {
+    const { weights = "", threads = 0 } = record as { weights?: string; threads?: number }
+    return `${weights} ${String(threads).padStart(4)}`
+  }
+  return [...found.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1))
+}
+
+const fixed = (digits: number) => (value: number) => value.toFixed(digits)
+const rate = (value: number) => value.toFixed(value < 100 ? 1 : 0)
+const range = ({ median, low, high }: Interval) => `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
+
+export const withPeers = (records: readonly BenchRecord[]): BenchResult[] =>
+  newest(records, "bench", ({ peers }) => peers.length > 0)
+
+export function speedTable(records: readonly BenchRecord[]): Table {
+  const rows = withPeers(records).flatMap(({ peers, weights, threads }) =>
+    peers.flatMap((peer) => {
+      const key = [weights, String(threads)]
+      const { ours, prefillTokens, contexts } = peer
+      return [
+        ...contexts.map(({ context, tokensPerSecond, peerTokensPerSecond, ratio }) => [
+          ...key,
+          `decoding after ${context} tokens`,
+          rate(tokensPerSecond),
+          rate(peerTokensPerSecond),
+          range(ratio),
+        ]),
+        [
+          ...key,
+          `reading ${prefillTokens} tokens`,
+          rate(ours.prefillTokensPerSecond),
+          rate(peer.prefillTokensPerSecond),
+          range(peer.prefillRatio),
+        ],
+      ]
+    }),
+  )
+  return { head: ["weights", "threads", "work", "Forerun, tokens/s", "llama.cpp, tokens/s", "ratio (95 %)"], rows }
+}
+
+export function methodSpeedTable(records: readonly BenchRecord[]): Table {
+  const rows = newest(records, "bench", (record) => record.rows.length > 0).flatMap((record) =>
+    record.rows.map((row) => [
+      row.method,
+      row.category,
+      record.weights,
+      String(record.threads),
+      rate(row.tokensPerSecond),
+      row.meanAcceptedLength.toFixed(2),
+      row.speedup ? range(row.speedup) : "–",
+    ]),
+  )
+  const head = ["method", "category", "weights", "threads", "tokens/s", "mean accepted length", "speed-up (95 %)"]
+  return { head, rows }
+}
+
+export function perplexityTable(records: readonly BenchRecord[]): Table {
+  const rows = newest(records, "perplexity").flatMap(({ rows: formats, text, model }) =>
+    formats.map(({ weights, perplexity, ratio, ratioInterval: { low, high } }) => [
+      model.file,
+      `${text.name}, ${text.tokens} tokens`,
+      weights,
+      perplexity.toFixed(3),
+      weights === "f32" ? "–" : `${percent(ratio)} (${percent(low)} to ${percent(high)})`,
+    ]),
+  )
+  return { head: ["model", "text", "weights", "perplexity", "against f32 (95 %)"], rows }
+}
+
+export const percent = (ratio: number): string => `${ratio < 1 ? "−" : "+"}${(Math.abs(ratio - 1) * 100).toFixed(2)} %`
+
+export function startUpTable(records: readonly BenchRecord[]): Table {
+  const rows = newest(records, "start-up").flatMap(({ rows: formats, threads }) =>
+    formats.map((row) => [
+      row.weights,
+      String(threads),
+      fixed(2)(row.firstMs / 1000),
+      fixed(2)(row.convertedMs / 1000),
+      fixed(0)(row.firstPeakMiB),
+      fixed(0)(row.generatingPeakMiB),
+    ]),
+  )
+  const head = ["weights", "threads", "first time, s", "converted, s", "peak first time, MiB", "peak generating, MiB"]
+  return { head, rows }
+}
+
+export function costCurveTable(records: readonly BenchRecord[]): Table {
+  const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
+  const sizes = [...new Set(curves.flatMap(({ costCurve }) => costCurve!.rows))].sort((a, b) => a - b)
+  const rows = curves.map(({ weights, threads, costCurve: curve }) => {
+    const [one] = curve!.milliseconds
+    const cost = sizes.map((size) => {
+      const at = curve!.rows.indexOf(size)
+      return at < 0 ? "–" : (curve!.milliseconds[at]! / one!).toFixed(2)
+    })
+    return [weights, String(threads), one!.toFixed(1), ...cost]
+  })
+  return { head: ["weights", "threads", "ms of 1 row", ...sizes.map((size) => `${size} rows`)], rows }
+}
+
+/** Machine, date and commit of what the tables show, a line for each. */
+export function provenance(records: readonly BenchRecord[]): string {
+  const lines = records.map(({ machine, date, commit, version }) => {
+    const { cpu, cores, node, onnxruntime } = machine
+    const at = commit === undefined ? `version ${version}` : `commit ${commit}`
+    return `${cpu}, ${cores} cores, Node ${node}, onnxruntime ${onnxruntime}; ${date.slice(0, 10)}, ${at}`
+  })
+  return [...new Set(lines)].join(" · ")
+}
+
+export function markdown({ head, rows }: Table): string {
+  const row = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`
+  return [row(head), `|${"---|".repeat(head.length)}`, ...rows.map(row)].join("\n")
+}
