@@ -124,6 +124,8 @@ export function createProgram(onCode: (code: number) => void): Command {
       integer(1),
     )
     .option("--cost-curve", "measure what a pass of n rows costs")
+    .option("--save", "write the result into bench/results too")
+    .option("--report <dir>", "write a page with plots into this folder")
   return program
 }
 

@@ -1,4 +1,6 @@
 /** forerun bench: measures methods side by side, and against other engines. */
+import { resultsFolder, saveRecord } from "../../bench/record.ts"
+import { writeReport } from "../../bench/report/page.ts"
 import { runBench } from "../../bench/run-bench.ts"
 import type { BenchResult, PeerName } from "../../bench/types.ts"
 import type { EngineFlags } from "../flags.ts"
@@ -19,10 +21,12 @@ interface Flags extends EngineFlags {
   readonly contexts?: readonly number[]
   readonly prefillTokens?: number
   readonly costCurve?: boolean
+  readonly save?: boolean
+  readonly report?: string
 }
 
 export async function bench(_: readonly unknown[], flags: Flags, output: Output) {
-  const { option, prompts: file, limit, peer, json: __, debug: ___, device, ...same } = flags
+  const { option, prompts: file, limit, peer, save, report, json: __, debug: ___, device, ...same } = flags
   if (device === "webgpu") throw usageError("bench measures the cpu")
   if (limit !== undefined && file === undefined) throw usageError("--limit goes with --prompts")
   const methodOptions = option === undefined ? undefined : byMethod(option)
@@ -42,6 +46,8 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
         told = line
       },
     })
+    if (save) output.note(`saved ${await saveRecord(result, { folder: resultsFolder })}`)
+    if (report !== undefined) output.note(`report ${await writeReport([result], report)}`)
     if (output.json) output.object(result)
     else output.text(describeBench(result))
     return 0
