@@ -1,7 +1,7 @@
 /** Control flow: an If whose arms are built in place and may use any value of the enclosing graph. */
 import { ForerunError } from "../../base/errors.ts"
-import { requireType } from "../check.ts"
-import type { Shape } from "../dim.ts"
+import { fail, requireSameType, requireType } from "../check.ts"
+import { type Dim, dimEqual, type Shape, shapeText } from "../dim.ts"
 import type { Value } from "../value.ts"
 
 /**
@@ -22,6 +22,15 @@ export function conditional(
         "E_GRAPH",
         `conditional: ${shapes.length} results needed, an arm returned ${arm.outputs.length}`,
       )
+  for (const [i, shape] of shapes.entries()) {
+    const results = [yes.outputs[i]!, no.outputs[i]!]
+    requireSameType("conditional", ...results)
+    for (const { shape: found } of results) {
+      const fits = (dim: Dim, axis: number) => typeof dim !== "number" || dimEqual(dim, found[axis]!)
+      if (found.length !== shape.length || !shape.every(fits))
+        fail("conditional", `result ${i} needs ${shapeText(shape)}`, ...results)
+    }
+  }
   const outputs = shapes.map((shape, i) => ({ type: yes.outputs[i]!.type, shape }))
   return graph.node("If", [condition], outputs, { attributes: { then_branch: yes, else_branch: no } })
 }
