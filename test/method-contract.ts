@@ -87,7 +87,7 @@ export function methodContract(method: Method, { optionSets = [{}], companions }
         const canvas = new Map<number, unknown>()
         for (const step of JSON.parse(JSON.stringify(steps)) as typeof steps)
           if (step.type === "tokens-committed" && step.branch === 0)
-            step.positions.forEach((position, i) => canvas.set(position, step.tokens[i]))
+            for (const [i, position] of step.positions.entries()) canvas.set(position, step.tokens[i])
         const positions = outcome.tokens.map((_, i) => defaultPrompt.length + i)
         expect([...canvas.keys()].sort((a, b) => a - b)).toEqual(positions)
         expect(positions.map((position) => canvas.get(position))).toEqual(JSON.parse(JSON.stringify(outcome.tokens)))

@@ -53,7 +53,8 @@ describe.each(cases)("$name", (one) => {
 })
 
 describe("negative controls: the comparison sees", () => {
-  const one = cases[0]!
+  // In float32: rounding to 8 bits would hide so small a change.
+  const one = cases.find(({ weights }) => weights === "f32")!
   const tokens = randomTokens(40, one.model.vocabulary, 1)
   const setup = async () => {
     const runner = await openCase(one)
