@@ -15,8 +15,6 @@ const plan = (
   ...[title, authors, year, arxiv]: [string, string, number, string]
 ): PlannedMethod => ({ name, promise, needs, paper: { title, authors, year, arxiv } })
 
-const sometimes = "lossless; approximate with typical acceptance"
-
 /** In the order of docs and tables. */
 export const plannedMethods: readonly PlannedMethod[] = [
   plan(
@@ -39,7 +37,7 @@ export const plannedMethods: readonly PlannedMethod[] = [
   ),
   plan(
     "medusa",
-    sometimes,
+    "lossless; approximate with typical acceptance",
     "hidden-states, tree-mask, heads",
     "Medusa: Simple LLM Inference Acceleration Framework with Multiple Decoding Heads",
     "Cai et al.",

@@ -53,14 +53,14 @@ const measured = (table: Table, from: readonly BenchRecord[]) =>
 
 /** What works today first, then what is planned, in the order of the plan. */
 export function methodsTable(methods: readonly Method[]): Table {
-  const works = methods.map(({ name, needs, paper, promise, ...rest }) => [
-    `\`${name}\``,
+  const works = methods.map((method) => [
+    `\`${method.name}\``,
     "yes",
-    promise(resolveOptions({ name, needs, paper, promise, ...rest })),
-    Object.entries(needs)
+    method.promise(resolveOptions(method)),
+    Object.entries(method.needs)
       .map(([role, abilities]) => (abilities.length > 0 ? `${role}: ${abilities.join(", ")}` : role))
       .join("; "),
-    cite(paper),
+    cite(method.paper),
   ])
   const names = new Set(methods.map(({ name }) => name))
   const planned = plannedMethods.filter(({ name }) => !names.has(name))
