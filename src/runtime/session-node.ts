@@ -19,7 +19,7 @@ export async function createSession(source: SessionSource, options: SessionOptio
     // Shapes change from pass to pass, so remembered memory layouts would only cost.
     enableMemPattern: false,
     logSeverityLevel: 3 as const,
-    ...(source.external ? { externalData: [source.external] } : {}),
+    ...(source.external && source.external.data.length > 0 ? { externalData: [source.external] } : {}),
     ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
   }
   const session = await (typeof source.model === "string"
