@@ -34,8 +34,13 @@ export interface Bias {
 
 const hidden = Number.NEGATIVE_INFINITY
 
-export function checkMask(mask: Mask, rows: number, past: number): void {
+/** How far a row can see in the narrowest layer that runs. */
+export type Reach = Pick<MaskContext, "positions" | "pastPositions"> & { readonly window: number }
+
+export function checkMask(mask: Mask, rows: number, past: number, reach: Reach): void {
   if (mask === "causal" || mask === "bidirectional") return
+  if (typeof mask !== "object" || mask === null)
+    bad(`"causal", "bidirectional", a tree or a matrix, found ${JSON.stringify(mask)}`)
   if ("parents" in mask) {
     if (mask.parents.length !== rows) bad(`a tree of ${rows} rows, found ${mask.parents.length} parents`)
     mask.parents.forEach((parent, row) => {
@@ -47,10 +52,15 @@ export function checkMask(mask: Mask, rows: number, past: number): void {
   const { rows: height, columns, data } = mask
   if (height !== rows || columns !== past + rows || data.length !== height * columns)
     bad(`a ${rows} × ${past + rows} matrix, found ${height} × ${columns} with ${data.length} entries`)
+  const { window, positions, pastPositions } = reach
   for (let row = 0; row < rows; row++) {
     let sees = false
-    for (let column = 0; column < columns && !sees; column++) sees = data[row * columns + column] !== 0
-    if (!sees) bad(`every row to see at least one position, row ${row} sees none`)
+    for (let column = 0; column < columns && !sees; column++) {
+      const position = column < past ? pastPositions[column]! : positions[column - past]!
+      sees = data[row * columns + column] !== 0 && Math.abs(positions[row]! - position) < window
+    }
+    if (!sees)
+      bad(`every row to see at least one position${window < Infinity ? ` within ${window}` : ""}, row ${row} sees none`)
   }
 }
 

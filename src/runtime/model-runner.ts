@@ -107,7 +107,8 @@ export class SessionRunner implements ModelRunner {
       if (position < 0 || position >= config.context)
         bad(`position ${position} is outside the context of ${config.context}`)
     const mask = pass.mask ?? "causal"
-    checkMask(mask, rows, past)
+    const window = Math.min(...config.layer.slice(from, to).map((layer) => layer.slidingWindow ?? Infinity))
+    checkMask(mask, rows, past, { window, positions, pastPositions: cache.positions })
     const want = pass.want ?? {}
     const logitRows = rowsWanted(want.logits ?? (want.top ? "last" : "none"), rows)
     const top = want.top ?? 0
