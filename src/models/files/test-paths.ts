@@ -2,8 +2,9 @@
 
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 
-const shared = process.env.FORERUN_SHARED ?? "/work/shared"
+const shared = process.env.FORERUN_SHARED ?? fileURLToPath(new URL("../../../../shared", import.meta.url))
 
 export const goldens: string = join(shared, "goldens")
 export const models: string = join(shared, "models")
