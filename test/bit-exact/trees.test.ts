@@ -4,7 +4,7 @@ import type { HostCache } from "../../src/runtime/kv-cache.ts"
 import type { SessionRunner } from "../../src/runtime/model-runner.ts"
 import { cachedRow, differences, differingBits, type RowBits, runRows } from "../support/bit-exact.ts"
 import { integerFrom, randomTokens, seeded } from "../support/tiny-model.ts"
-import { range } from "../support/tiny-runner.ts"
+import { maxDifference, range } from "../support/tiny-runner.ts"
 import { cases, openCase } from "./models.ts"
 
 interface Tree {
@@ -91,3 +91,24 @@ describe.each(cases)("$name", (one) => {
     )
   })
 })
+
+// Drafters cut at the block's end; a caller who does not gets the right numbers, without the promise of equal bits.
+describe.each(cases.filter(({ weights }) => weights === "f32"))(
+  "$name, over the end of a block",
+  ({ model, weights, name }) => {
+    test("a tree's logits are right, and its kept path is cached in order", async () => {
+      const runner = await openCase({ model, weights, name })
+      const cache = runner.openCache()
+      await runRows(runner, cache, randomTokens(120, model.vocabulary, model.seed))
+      const tree = randomTree(24, model.vocabulary, seeded(model.seed + 9))
+      const expected = await nodeByNode(runner, cache, tree)
+      const found = await inOnePass(runner, cache, tree, range(24))
+      const worst = found.map(({ logits }, node) => maxDifference(logits, expected[node]!.logits))
+      expect(worst.filter((difference) => !(difference < 1e-3))).toEqual([])
+      expect(cache.length).toBe(144)
+      const kept = range(24).map((node) => differingBits(cachedRow(cache, 120 + node), found[node]!.cached))
+      expect(kept).toEqual(kept.map(() => 0))
+      await runner.dispose()
+    })
+  },
+)
