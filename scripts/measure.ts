@@ -11,7 +11,7 @@ const [model, textFile, only = "perplexity,start-up,bench,profile"] = process.ar
 if (model === undefined || textFile === undefined)
   throw new Error("usage: measure.ts <model.gguf> <text file> [what,…]")
 const text = readFileSync(textFile, "utf8")
-const repetitions = Number(process.env["REPETITIONS"] ?? 10)
+const repetitions = Number(process.env.REPETITIONS ?? 10)
 
 const measurements: Record<string, () => Promise<BenchRecord[]>> = {
   perplexity: async () => [await measurePerplexity({ model, text, textFile, tokens: 2048 })],

@@ -1,19 +1,15 @@
 /** Medians and bootstrap intervals: what benchmark numbers are reported as. */
 import { ForerunError } from "../base/errors.ts"
+import { median } from "../tensor/math.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
+
+export { median }
 
 /** A median and its 95 % bootstrap interval. */
 export interface Interval {
   readonly median: number
   readonly low: number
   readonly high: number
-}
-
-export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new ForerunError("E_INTERNAL", "a median needs at least one value")
-  const sorted = Float64Array.from(values).sort()
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /** Linear between order statistics (type 7 of Hyndman and Fan, 1996). */

@@ -23,6 +23,7 @@ import type {
   GenerateOptions,
   GenerateResult,
   LoadModelOptions,
+  LoadProgress,
   ModelInfo,
   PromptInput,
   Score,
@@ -52,7 +53,8 @@ export class Engine {
       const weights = options.weights ?? defaultWeights(checkpoint)
       const threads = options.threads ?? defaultThreads()
       const device = options.device ?? "cpu"
-      const onProgress = (stage: string) => options.onProgress?.({ stage: stage as "loading" })
+      const tell = options.onProgress
+      const onProgress = (stage: LoadProgress["stage"]) => tell?.({ stage })
       const runner = await loadRunner(checkpoint, { weights, threads, device, onProgress })
       const tokenizer = createTokenizer(checkpoint.tokenizer)
       const { kind, architecture, config, name, license } = checkpoint

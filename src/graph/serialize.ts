@@ -2,18 +2,8 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
 import { ForerunError } from "../base/errors.ts"
 import type { Graph } from "./graph.ts"
-import type { AttributeValue, Block, ElementType, Initializer, Node, Value } from "./value.ts"
-
-const dataType: Readonly<Record<ElementType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-}
+import { onnxType } from "./onnx-type.ts"
+import type { AttributeValue, Block, Initializer, Node, Value } from "./value.ts"
 
 /** Smaller initialisers travel inside the protobuf: onnxruntime needs some of them (axes, shapes) when it loads. */
 const inlineLimit = 1024
@@ -134,7 +124,7 @@ function attributeProto(writer: BinaryWriter, name: string, value: AttributeValu
 function tensorProto(initializer: Initializer, payload: (writer: BinaryWriter) => void): Uint8Array {
   const writer = new BinaryWriter()
   for (const dim of initializer.value.shape) intField(writer, 1, Number(dim))
-  intField(writer, 2, dataType[initializer.value.type])
+  intField(writer, 2, onnxType[initializer.value.type])
   stringField(writer, 8, initializer.value.name)
   payload(writer)
   return writer.finish()
@@ -144,7 +134,7 @@ function valueInfo(writer: BinaryWriter, value: Value): void {
   stringField(writer, 1, value.name)
   message(writer, 2, (type) =>
     message(type, 1, (tensor) => {
-      intField(tensor, 1, dataType[value.type])
+      intField(tensor, 1, onnxType[value.type])
       message(tensor, 2, (shape) => {
         for (const dim of value.shape)
           message(shape, 1, (w) => (typeof dim === "number" ? intField(w, 1, dim) : stringField(w, 2, dim)))

@@ -26,24 +26,12 @@ import {
   transpose,
   type Value,
 } from "../graph/index.ts"
-import { blockSize, blocks, type ModelBuilder, rows, tail } from "./builder.ts"
+import { type ModelBuilder, rows } from "./builder.ts"
 
 /** onnxruntime sums longer products in steps, whose length depends on the number of columns: those are cut first. */
 const longestSum = 128
 /** onnxruntime takes another kernel, with other bits, for one-row products when alpha is 1; halves are exact. */
 const half = 0.5
-/** Inputs of the past, declared once for all layers. */
-export interface PastInputs {
-  /** 1 when there are full blocks, else 0 (bool) */
-  readonly hasBlocks: Value
-  /**
-   * Columns of ones, for blocks [blockSize, 1] and for tail and new rows [tail+rows, 1]: they sum the probabilities in
-   * the order in which the values are summed.
-   */
-  readonly blockOnes: Value
-  readonly tailOnes: Value
-}
-
 export interface AttentionNorms {
   readonly query: Value
   readonly key: Value
@@ -63,7 +51,7 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   // [kvHeads, groups·rows, headSize]: queries that share a key head in one product
   const turned = transpose(query, [1, 0, 2])
   const grouped = groups === 1 ? turned : reshape(turned, [kvHeads, -1, headSize])
-  const past = pastOf(b, layer)
+  const past = b.past(layer)
   const bias = b.bias(layer)
   const score = (keys: Value, transBatchB: boolean) => {
     const alpha = queryScale === 1 ? half : queryScale
@@ -139,28 +127,4 @@ function projected(b: ModelBuilder, layer: number, qkv: Value, norms: AttentionN
     return reshape(turned, [rows, count, headSize])
   }
   return { query: turn(query, heads, norms?.query), key: turn(key, kvHeads, norms?.key), value }
-}
-
-const pastInputs = new WeakMap<ModelBuilder, PastInputs>()
-
-function pastOf(b: ModelBuilder, layer: number) {
-  const { kvHeads, headSize } = b.config
-  const { graph } = b
-  let shared = pastInputs.get(b)
-  if (!shared) {
-    shared = {
-      hasBlocks: graph.input("hasBlocks", "bool", []),
-      blockOnes: graph.input("blockOnes", "float32", [blockSize, 1]),
-      tailOnes: graph.input("tailOnes", "float32", [`${rows}+${tail}`, 1]),
-    }
-    pastInputs.set(b, shared)
-  }
-  return {
-    ...shared,
-    /** Keys of full blocks lie transposed, so that their product needs no transposition. */
-    blockKeys: graph.input(`blockKeys${layer}`, "float32", [blocks, kvHeads, headSize, blockSize]),
-    blockValues: graph.input(`blockValues${layer}`, "float32", [blocks, kvHeads, blockSize, headSize]),
-    tailKeys: graph.input(`tailKeys${layer}`, "float32", [tail, kvHeads, headSize]),
-    tailValues: graph.input(`tailValues${layer}`, "float32", [tail, kvHeads, headSize]),
-  }
 }

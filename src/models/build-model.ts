@@ -22,7 +22,7 @@ import type { WeightSource } from "./weights.ts"
  * Inputs: x [rows, hidden] (embeddings or hidden states), logitRows int64 [picked], top int64 [1], wantTop, wantHidden
  * bool, cos<i>, sin<i>, bias<i>, blockBias<i>, the cache (attention.ts); a steerable graph also from, to int64 [].
  * Outputs: keys, values [layers that ran · rows, kvHeads, headSize]; hidden [(layers + 1) · rows, hidden] or empty;
- * last [rows, hidden], the residual stream where the pass ended; final [rows, hidden] after the final norm;
+ * final [rows, hidden] after the final norm, wherever the pass ended;
  * logits [picked, vocabulary]; topValues, topIndices [picked, top] or empty.
  */
 export interface ModelGraph {
@@ -40,8 +40,6 @@ export interface BuildOptions {
    */
   readonly steerable: boolean
   readonly format: LinearFormat
-  /** Format of the head; default `format`. */
-  readonly headFormat?: LinearFormat
 }
 
 export function buildModel(config: ModelConfig, source: WeightSource, options: BuildOptions): ModelGraph {
@@ -65,7 +63,6 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   hidden.push(sum)
   graph.output("keys", concat(b.keys, 0))
   graph.output("values", concat(b.values, 0))
-  graph.output("last", sum)
   graph.output("final", normed)
   const all = conditional(
     graph.input("wantHidden", "bool", []),
@@ -115,9 +112,9 @@ function skippable(
     [x.base.shape, x.base.shape, cacheShape, cacheShape],
     () => {
       const left = run(x)
-      return [left.base, left.delta!, b.keys[layer]!, b.values[layer]!]
+      return [left.base, left.delta, b.keys[layer]!, b.values[layer]!]
     },
-    () => [x.base, x.delta!, none, none],
+    () => [x.base, x.delta, none, none],
   )
   b.keys[layer] = keys!
   b.values[layer] = values!

@@ -1,6 +1,7 @@
 /** What every family builds with: named weights, residuals, inputs that the runtime fills, in one graph under construction. */
 import { ForerunError } from "../base/errors.ts"
-import { add, addRmsNorm, Graph, layerNorm, rmsNorm, type Value } from "../graph/index.ts"
+import { add, addRmsNorm, Graph, layerNorm, type Value } from "../graph/index.ts"
+import { concatenate } from "../tensor/concatenate.ts"
 import type { ModelConfig, RopeConfig } from "./config.ts"
 import { type Linear, type LinearFormat, matrixOf } from "./linear.ts"
 import type { TensorInfo, WeightSource } from "./weights.ts"
@@ -8,7 +9,7 @@ import type { TensorInfo, WeightSource } from "./weights.ts"
 /** The residual stream before its last addition, so that the addition can be fused with the norm that follows. */
 export interface Residual {
   readonly base: Value
-  readonly delta?: Value
+  readonly delta: Value
 }
 
 /** Rotary tables, one per distinct rope and head layout; the host fills `cos<i>` and `sin<i>` for each pass. */
@@ -17,6 +18,28 @@ export interface RopeTable {
   /** Heads of a row that turn, then heads that stay as they are (values ride along when nothing comes between). */
   readonly turning: number
   readonly still: number
+}
+
+/** Inputs of the past that all layers share. */
+interface SharedPast {
+  /** Whether there are full blocks. */
+  readonly hasBlocks: Value
+  /**
+   * Columns of ones, for blocks [blockSize, 1] and for tail and new rows [tail+rows, 1]: they sum the probabilities in
+   * the order in which the values are summed.
+   */
+  readonly blockOnes: Value
+  readonly tailOnes: Value
+}
+
+export interface Past extends SharedPast {
+  /** [blocks, kvHeads, headSize, 128]: transposed, so that their product needs no transposition */
+  readonly blockKeys: Value
+  /** [blocks, kvHeads, 128, headSize] */
+  readonly blockValues: Value
+  /** [tail, kvHeads, headSize] */
+  readonly tailKeys: Value
+  readonly tailValues: Value
 }
 
 /** Sizes that are known when a pass runs. */
@@ -46,6 +69,7 @@ export class ModelBuilder {
   #vectors = new Map<string, Value>()
   #linears = new Map<string, Linear>()
   #tables: { cos: Value; sin: Value }[] = []
+  #shared: SharedPast | undefined
   #biases: { tail: Value; blocks: Value | undefined }[] = []
 
   constructor(config: ModelConfig, source: WeightSource, format: LinearFormat, steerable: boolean) {
@@ -108,14 +132,8 @@ export class ModelBuilder {
     if (known) return known
     const size = names.reduce((sum, name) => sum + this.tensor(`${name}.bias`).shape[0]!, 0)
     const value = this.graph.weight(key, "float32", [size], () => {
-      const all = new Float32Array(size)
-      let at = 0
-      for (const name of names) {
-        const part = this.source.float32(`${name}.bias`)
-        all.set(part, at)
-        at += part.length
-      }
-      return new Uint8Array(all.buffer)
+      const parts = names.map((name) => this.source.float32(`${name}.bias`))
+      return new Uint8Array(concatenate(parts, Float32Array).buffer)
     })
     this.#vectors.set(key, value)
     return value
@@ -123,10 +141,7 @@ export class ModelBuilder {
 
   /** base + delta, and its RMS norm. */
   addNorm(x: Residual, weight: string, offset = 0): { sum: Value; normed: Value } {
-    const { normEpsilon } = this.config
-    const scale = this.vector(weight, offset)
-    if (x.delta) return addRmsNorm(x.base, x.delta, scale, normEpsilon)
-    return { sum: x.base, normed: rmsNorm(x.base, scale, normEpsilon) }
+    return addRmsNorm(x.base, x.delta, this.vector(weight, offset), this.config.normEpsilon)
   }
 
   /** base + delta, and its LayerNorm. */
@@ -139,7 +154,7 @@ export class ModelBuilder {
   }
 
   sum(x: Residual): Value {
-    return x.delta ? add(x.base, x.delta) : x.base
+    return add(x.base, x.delta)
   }
 
   ropeTable(table: RopeTable): { cos: Value; sin: Value } {
@@ -174,5 +189,22 @@ export class ModelBuilder {
       })
     }
     return this.#biases[index]!
+  }
+
+  /** The cache of a layer, and what all layers share to read theirs. */
+  past(layer: number): Past {
+    const { kvHeads, headSize } = this.config
+    this.#shared ??= {
+      hasBlocks: this.graph.input("hasBlocks", "bool", []),
+      blockOnes: this.graph.input("blockOnes", "float32", [blockSize, 1]),
+      tailOnes: this.graph.input("tailOnes", "float32", [`${rows}+${tail}`, 1]),
+    }
+    return {
+      ...this.#shared,
+      blockKeys: this.graph.input(`blockKeys${layer}`, "float32", [blocks, kvHeads, headSize, blockSize]),
+      blockValues: this.graph.input(`blockValues${layer}`, "float32", [blocks, kvHeads, blockSize, headSize]),
+      tailKeys: this.graph.input(`tailKeys${layer}`, "float32", [tail, kvHeads, headSize]),
+      tailValues: this.graph.input(`tailValues${layer}`, "float32", [tail, kvHeads, headSize]),
+    }
   }
 }

@@ -10,6 +10,7 @@ import {
   quantizeLinear,
   reduceMax,
 } from "../graph/index.ts"
+import { concatenate } from "../tensor/concatenate.ts"
 import { dequantise } from "./files/dequantise.ts"
 import { heldExactly, packAsIs } from "./packing/as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
@@ -120,14 +121,7 @@ export const asIsFormat: LinearFormat = (graph, matrix) => {
 
 function rawRows(matrix: Matrix): Uint8Array {
   const parts = matrix.tensors.map((tensor) => matrix.source.raw(tensor.name))
-  if (parts.length === 1) return parts[0]!
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
+  return parts.length === 1 ? parts[0]! : concatenate(parts, Uint8Array)
 }
 
 /** Symmetric 8-bit or affine 4-bit blocks; activations are quantised per block inside the kernel. */

@@ -1,4 +1,5 @@
 /** cost(rows): what a pass of n rows costs, relative to one row. Measured once per machine, model, format and threads. */
+import { median } from "../tensor/math.ts"
 import type { ModelRunner } from "./pass.ts"
 
 export interface CostCurve {
@@ -51,10 +52,4 @@ export function relativeCost(curve: CostCurve, rows: number): number {
   const [x0, x1] = [sizes[upper - 1]!, sizes[upper]!]
   const [y0, y1] = [milliseconds[upper - 1]!, milliseconds[upper]!]
   return (y0 + ((y1 - y0) * (rows - x0)) / (x1 - x0)) / one
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }

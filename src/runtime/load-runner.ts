@@ -22,8 +22,8 @@ const location = "weights.bin"
 
 export interface LoadOptions extends SessionOptions {
   readonly weights: WeightFormat
-  /** Told what takes time: "hashing", "converting", "loading". */
-  readonly onProgress?: (stage: string) => void
+  /** Told what takes time. */
+  readonly onProgress?: (stage: "hashing" | "converting" | "loading") => void
 }
 
 export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions): Promise<SessionRunner> {

@@ -2,6 +2,7 @@
 import { ForerunError } from "../base/errors.ts"
 import type { ModelGraph } from "../models/build-model.ts"
 import { blockSize } from "../models/builder.ts"
+import { concatenate } from "../tensor/concatenate.ts"
 import { createFeeder, type Feeder } from "./feeds.ts"
 import { HostCache, type NewRows } from "./kv-cache.ts"
 import { Ledger } from "./ledger.ts"
@@ -90,12 +91,13 @@ export class SessionRunner implements ModelRunner {
       for (const token of pass.input.tokens)
         if (token < 0 || token >= config.vocabulary)
           bad(`token ${token} is outside the vocabulary of ${config.vocabulary}`)
-    const cache = (pass.cache ?? this.openCache()) as HostCache
-    if (!(cache instanceof HostCache)) bad("cache: needs a cache opened by this model")
-    if (cache.disposed) throw new ForerunError("E_DISPOSED", "the cache was disposed")
-    const past = cache.lengths[Math.min(from, config.layers - 1)]!
+    const given = pass.cache
+    if (given !== undefined && !(given instanceof HostCache)) bad("cache: needs a cache opened by this model")
+    if (given?.disposed) throw new ForerunError("E_DISPOSED", "the cache was disposed")
+    const past = given?.lengths[Math.min(from, config.layers - 1)] ?? 0
     for (let layer = from; layer < to; layer++)
-      if (cache.lengths[layer] !== past) bad(`layers [${from}, ${to}) hold caches of different lengths`)
+      if (given !== undefined && given.lengths[layer] !== past)
+        bad(`layers [${from}, ${to}) hold caches of different lengths`)
     if (past + rows > config.context)
       throw new ForerunError(
         "E_CONTEXT_LENGTH",
@@ -108,7 +110,7 @@ export class SessionRunner implements ModelRunner {
         bad(`position ${position} is outside the context of ${config.context}`)
     const mask = pass.mask ?? "causal"
     const window = Math.min(...config.layer.slice(from, to).map((layer) => layer.slidingWindow ?? Infinity))
-    checkMask(mask, rows, past, { window, positions, pastPositions: cache.positions })
+    checkMask(mask, rows, past, { window, positions, pastPositions: given?.positions ?? none })
     const want = pass.want ?? {}
     const logitRows = rowsWanted(want.logits ?? (want.top ? "last" : "none"), rows)
     const top = want.top ?? 0
@@ -118,6 +120,7 @@ export class SessionRunner implements ModelRunner {
     for (const layer of hidden)
       if (layer !== "final" && !(Number.isInteger(layer) && layer >= from && layer <= to))
         bad(`hidden state ${layer} of layers [${from}, ${to})`)
+    const cache = given ?? this.openCache() // the first allocation of any size
     return { input: pass.input, values, rows, cache, past, positions, mask, layers, logitRows, top, hidden }
   }
 
@@ -242,6 +245,7 @@ function bad(problem: string): never {
   throw new ForerunError("E_INPUT", problem)
 }
 
+const none = new Int32Array(0)
 const range = (count: number) => Array.from({ length: count }, (_, i) => i)
 
 function rowsWanted(want: "last" | "all" | "none" | readonly number[], rows: number): readonly number[] {
@@ -272,12 +276,10 @@ function join(results: readonly ForwardResult[]): ForwardResult {
   const stack = (parts: (Matrix | undefined)[]): Matrix | undefined => {
     const present = parts.filter((part) => part !== undefined)
     if (present.length === 0) return undefined
-    const data = new Float32Array(present.reduce((sum, part) => sum + part.data.length, 0))
-    let at = 0
-    for (const part of present) {
-      data.set(part.data, at)
-      at += part.data.length
-    }
+    const data = concatenate(
+      present.map((part) => part.data),
+      Float32Array,
+    )
     return { data, rows: present.reduce((sum, part) => sum + part.rows, 0), columns: present[0]!.columns }
   }
   const hidden = new Map<number | "final", Matrix>()
@@ -285,8 +287,14 @@ function join(results: readonly ForwardResult[]): ForwardResult {
   const logits = stack(results.map((result) => result.logits))
   const tops = results.map((result) => result.top).filter((top) => top !== undefined)
   const top = tops[0] && {
-    values: Float32Array.from(tops.flatMap((part) => [...part.values])),
-    ids: Int32Array.from(tops.flatMap((part) => [...part.ids])),
+    values: concatenate(
+      tops.map((part) => part.values),
+      Float32Array,
+    ),
+    ids: concatenate(
+      tops.map((part) => part.ids),
+      Int32Array,
+    ),
     rows: tops.reduce((sum, part) => sum + part.rows, 0),
     top: tops[0].top,
   }

@@ -172,3 +172,11 @@ function leavesBefore(a: number, b: number, values: FloatArray): boolean {
   const right = values[b]!
   return left < right || (left === right && a > b)
 }
+
+/** The middle value, or the mean of the middle two. @throws E_INTERNAL when there is none */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new ForerunError("E_INTERNAL", "a median needs at least one value")
+  const sorted = Float64Array.from(values).sort()
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}

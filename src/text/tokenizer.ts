@@ -1,5 +1,6 @@
 /** A tokenizer: text to token ids and back, from tokenizer.json or from GGUF metadata. */
 import { ForerunError } from "../base/errors.ts"
+import { concatenate } from "../tensor/concatenate.ts"
 import type { AddedToken, Section } from "./added-tokens.ts"
 import { createSplitter } from "./added-tokens.ts"
 import { bytesOfSpelling } from "./byte-alphabet.ts"
@@ -136,7 +137,7 @@ function build(definition: TokenizerDefinition): Tokenizer {
       const parts: Uint8Array[] = []
       for (const id of ids)
         if (!(options.skipSpecial === true && isSpecial(checkId(id)))) parts.push(tokenBytes(checkId(id)))
-      const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(join(parts))
+      const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(concatenate(parts, Uint8Array))
       return spelling.dropsFirstSpace && options.continues !== true && text.startsWith(" ") ? text.slice(1) : text
     },
     bytes: (id) => tokenBytes(checkId(id)),
@@ -188,14 +189,4 @@ function createTokenBytes({ tokens, added, spelling }: TokenizerDefinition): (id
     }
     return bytes
   }
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }

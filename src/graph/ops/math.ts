@@ -1,5 +1,6 @@
 /** Elementwise operators. Shapes broadcast as in numpy. */
-import { broadcastShapes, fail, requireSameType, requireType } from "../check.ts"
+import { broadcastShapes, requireSameType, requireType } from "../check.ts"
+import { onnxType } from "../onnx-type.ts"
 import type { ElementType, Value } from "../value.ts"
 
 const floats: readonly ElementType[] = ["float32", "float64"]
@@ -60,21 +61,9 @@ export function where(condition: Value, a: Value, b: Value): Value {
   )[0]!
 }
 
-const onnxType: Partial<Record<ElementType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-}
-
 export function cast(x: Value, type: ElementType): Value {
   if (x.type === type) return x
-  const to = onnxType[type] ?? fail("cast", `unknown type ${type}`, x)
-  return x.graph.node("Cast", [x], [{ type, shape: x.shape }], { attributes: { to } })[0]!
+  return x.graph.node("Cast", [x], [{ type, shape: x.shape }], { attributes: { to: onnxType[type] } })[0]!
 }
 
 /** cap·tanh(x / cap): gemma2's soft cap. */
