@@ -99,7 +99,6 @@ export const withEngineFlags = (command: Command): Command =>
         new Option("--weights <format>", "format the weights are held in; default the best for this machine").choices([
           "as-is",
           "q8",
-          "q8-rows",
           "q4",
           "f32",
         ]),

@@ -10,7 +10,6 @@ import { fail } from "../graph/check.ts"
 import {
   add,
   concat,
-  conditional,
   divide,
   exp,
   fusedMatmul,
@@ -67,31 +66,14 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   const tailKeys = concat([past.tailKeys, key], 0) // [tail+rows, kvHeads, headSize]
   const tailScores = add(score(tailKeys, true), bias.tail)
   const tailValues = concat([past.tailValues, value], 0)
-  const tailMax = reduceMax(tailScores, -1)
-  const weigh = (scores: Value, max: Value) => exp(subtract(scores, max))
-  const parts = (probabilities: Value) => ({
-    sums: fusedMatmul(probabilities, tailValues, { transBatchB: true, alpha: half }),
-    mass: fusedMatmul(probabilities, past.tailOnes, { alpha: half }),
-  })
-  const queries = grouped.shape[1]!
-  const attended = conditional(
-    past.hasBlocks,
-    [[kvHeads, queries, headSize]],
-    () => {
-      const all = score(past.blockKeys, false) // [blocks, kvHeads, queries, 128]
-      const blockScores = bias.blocks ? add(all, bias.blocks) : all
-      const max = maximum(reshape(reduceMax(blockScores, [0, 3]), [kvHeads, -1, 1]), tailMax)
-      const blockWeights = weigh(blockScores, max)
-      const inTail = parts(weigh(tailScores, max))
-      const sums = reduceSum(fusedMatmul(blockWeights, past.blockValues, { alpha: half }), 0, false)
-      const mass = reduceSum(fusedMatmul(blockWeights, past.blockOnes, { alpha: half }), 0, false)
-      return [divide(add(sums, inTail.sums), add(mass, inTail.mass))]
-    },
-    () => {
-      const { sums, mass } = parts(weigh(tailScores, tailMax))
-      return [divide(sums, mass)]
-    },
-  )[0]!
+  const blockScores = add(score(past.blockKeys, false), bias.blocks) // [blocks, kvHeads, queries, 128]
+  const max = maximum(reshape(reduceMax(blockScores, [0, 3]), [kvHeads, -1, 1]), reduceMax(tailScores, -1))
+  const weigh = (scores: Value) => exp(subtract(scores, max))
+  const [blockWeights, tailWeights] = [weigh(blockScores), weigh(tailScores)]
+  const inBlocks = (values: Value) => reduceSum(fusedMatmul(blockWeights, values, { alpha: half }), 0, false)
+  const sums = add(inBlocks(past.blockValues), fusedMatmul(tailWeights, tailValues, { transBatchB: true, alpha: half }))
+  const mass = add(inBlocks(past.blockOnes), fusedMatmul(tailWeights, past.tailOnes, { alpha: half }))
+  const attended = divide(sums, mass) // [kvHeads, queries, headSize]
   const ungrouped = groups === 1 ? attended : reshape(attended, [heads, -1, headSize])
   return reshape(transpose(ungrouped, [1, 0, 2]), [rows, heads * headSize])
 }

@@ -35,8 +35,8 @@ export interface ModelGraph {
 
 export interface BuildOptions {
   /**
-   * The graph with every power: each layer inside an If, so that any span of layers can run (RUNTIME §4), and masks over
-   * full blocks. Same bits as the plain graph, a few percent slower.
+   * Each layer inside an If, so that any span of layers can run (RUNTIME §4). Same bits as the plain graph, slower: an
+   * If costs as much as ten small operators.
    */
   readonly steerable: boolean
   readonly format: LinearFormat
@@ -44,7 +44,7 @@ export interface BuildOptions {
 
 export function buildModel(config: ModelConfig, source: WeightSource, options: BuildOptions): ModelGraph {
   const family = familyOf(config.family)
-  const b = new ModelBuilder(config, source, options.format, options.steerable)
+  const b = new ModelBuilder(config, source, options.format)
   const { graph } = b
   const hidden: Value[] = []
   // Every norm adds and normalises in one operator, the first one too: the same bits wherever a span begins.

@@ -22,8 +22,6 @@ export interface RopeTable {
 
 /** Inputs of the past that all layers share. */
 interface SharedPast {
-  /** Whether there are full blocks. */
-  readonly hasBlocks: Value
   /**
    * Columns of ones, for blocks [blockSize, 1] and for tail and new rows [tail+rows, 1]: they sum the probabilities in
    * the order in which the values are summed.
@@ -32,6 +30,7 @@ interface SharedPast {
   readonly tailOnes: Value
 }
 
+/** Always at least one block: where there is none, one whose bias hides it adds exact zeros. (An If costs more.) */
 export interface Past extends SharedPast {
   /** [blocks, kvHeads, headSize, 128]: transposed, so that their product needs no transposition */
   readonly blockKeys: Value
@@ -50,10 +49,6 @@ export const tail = "tail"
 /** Cached positions are summed in full blocks of this many (RUNTIME §6). */
 export const blockSize = 128
 
-/** Whether a graph takes masks over full blocks: chains and trees see all of them, windows and free masks may not. */
-export const blocksMasked = (steerable: boolean, window: number | undefined): boolean =>
-  steerable || window !== undefined
-
 export class ModelBuilder {
   readonly graph = new Graph()
   readonly config: ModelConfig
@@ -65,15 +60,13 @@ export class ModelBuilder {
   readonly keys: Value[] = []
   readonly values: Value[] = []
   #format: LinearFormat
-  #steerable: boolean
   #vectors = new Map<string, Value>()
   #linears = new Map<string, Linear>()
   #tables: { cos: Value; sin: Value }[] = []
   #shared: SharedPast | undefined
-  #biases: { tail: Value; blocks: Value | undefined }[] = []
+  #biases: { tail: Value; blocks: Value }[] = []
 
-  constructor(config: ModelConfig, source: WeightSource, format: LinearFormat, steerable: boolean) {
-    this.#steerable = steerable
+  constructor(config: ModelConfig, source: WeightSource, format: LinearFormat) {
     this.config = config
     this.source = source
     this.#format = format
@@ -173,9 +166,9 @@ export class ModelBuilder {
 
   /**
    * Additive masks of a layer over tail and new positions [groups·rows, tail+rows], and over full blocks. The host may
-   * pass size 1 wherever all entries of an axis are alike. Blocks have none where every row sees all of them.
+   * pass size 1 wherever all entries of an axis are alike.
    */
-  bias(layer: number): { tail: Value; blocks: Value | undefined } {
+  bias(layer: number): { tail: Value; blocks: Value } {
     const window = this.config.layer[layer]!.slidingWindow
     let index = this.windows.indexOf(window)
     if (index < 0) {
@@ -183,9 +176,7 @@ export class ModelBuilder {
       const queries = `${this.config.heads / this.config.kvHeads}*${rows}`
       this.#biases.push({
         tail: this.graph.input(`bias${index}`, "float32", [queries, `${tail}+${rows}`]),
-        blocks: !blocksMasked(this.#steerable, window)
-          ? undefined
-          : this.graph.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
+        blocks: this.graph.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
       })
     }
     return this.#biases[index]!
@@ -195,7 +186,6 @@ export class ModelBuilder {
   past(layer: number): Past {
     const { kvHeads, headSize } = this.config
     this.#shared ??= {
-      hasBlocks: this.graph.input("hasBlocks", "bool", []),
       blockOnes: this.graph.input("blockOnes", "float32", [blockSize, 1]),
       tailOnes: this.graph.input("tailOnes", "float32", [`${rows}+${tail}`, 1]),
     }

@@ -54,8 +54,7 @@ async function product(
 const tolerance: Readonly<Record<WeightFormat, number>> = {
   f32: 1e-6,
   "as-is": 1e-6,
-  q8: 0.025,
-  "q8-rows": 0.03,
+  q8: 0.03,
   q4: 0.12,
 }
 

@@ -3,17 +3,21 @@ import type { Graph, Value } from "../graph/index.ts"
 import {
   absolute,
   blockMatmul,
+  concat,
   divide,
   fusedMatmul,
   integerMatmul,
   multiply,
   quantizeLinear,
   reduceMax,
+  reshape,
+  withoutLast,
 } from "../graph/index.ts"
 import { concatenate } from "../tensor/concatenate.ts"
 import { dequantise } from "./files/dequantise.ts"
 import { heldExactly, packAsIs } from "./packing/as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
+import { hadamard, rotate, rotationSize } from "./packing/rotate.ts"
 import { packRows8 } from "./packing/rows.ts"
 import type { TensorInfo, WeightSource } from "./weights.ts"
 
@@ -88,10 +92,15 @@ export const float32Format: LinearFormat = (graph, matrix) => {
   return (x) => fusedMatmul(x, weight, { transB: true })
 }
 
-/** int8 per output row against uint8 activations with one scale per row of x ("q8-rows"). */
+/** int8 per output row against uint8 activations with one scale per row of x, both rotated first ("q8"). */
 export const rows8Format: LinearFormat = (graph, matrix) => {
+  const block = rotationSize(matrix.in)
   const [data, scales] = packOnce(
-    () => packRows8(matrixValues(matrix), matrix.out, matrix.in),
+    () => {
+      const values = matrixValues(matrix)
+      if (block !== undefined) rotate(values, block)
+      return packRows8(values, matrix.out, matrix.in)
+    },
     (packed) => packed.data,
     (packed) => packed.scales,
   )
@@ -99,11 +108,19 @@ export const rows8Format: LinearFormat = (graph, matrix) => {
   const scale = graph.weight(`${matrix.name}.scale`, "float32", [matrix.out], scales!)
   const [step, zero] = [graph.scalar("float32", 1 / 127), graph.scalar("uint8", 128)]
   return (x) => {
-    // Rows are scaled to ±1 first: the integer product takes one scale for all rows only.
-    const largest = reduceMax(absolute(x), -1)
-    const quantized = quantizeLinear(divide(x, largest), step, zero)
+    const turned = block === undefined ? x : rotated(x, block)
+    // Rows are scaled to ±1 first: the integer product takes one scale for all rows only. A row of zeros divides by
+    // zero, and is zero again in the end.
+    const largest = reduceMax(absolute(turned), -1)
+    const quantized = quantizeLinear(divide(turned, largest), step, zero)
     return multiply(integerMatmul(quantized, weight, step, scale, zero), largest)
   }
+}
+
+/** x times a block-diagonal Hadamard matrix. */
+function rotated(x: Value, block: number): Value {
+  const matrix = x.graph.constant("float32", [block, block], Array.from(hadamard(block)))
+  return reshape(fusedMatmul(reshape(x, [-1, block]), matrix, {}), [-1, x.shape.at(-1)!])
 }
 
 /**
@@ -172,5 +189,8 @@ function blocksLinear(
     in: matrix.in,
     out: matrix.out,
   }
-  return (x) => blockMatmul(x, weights)
+  if (bits === 8) return (x) => blockMatmul(x, weights)
+  // Without AVX-512, one row alone takes another 4-bit kernel, with other bits: it never runs alone.
+  const spare = graph.constant("float32", [1, matrix.in], new Array(matrix.in).fill(0))
+  return (x) => withoutLast(blockMatmul(concat([x, spare], 0), weights), 0, x.shape[0]!)
 }

@@ -1,7 +1,7 @@
 /** Fills the graph's inputs for one pass. */
 
 import type { ModelGraph } from "../models/build-model.ts"
-import { blockSize, blocksMasked } from "../models/builder.ts"
+import { blockSize } from "../models/builder.ts"
 import { ropeFrequencies, ropeRow } from "../models/rope.ts"
 import type { HostCache } from "./kv-cache.ts"
 import { biasesOf, type Mask } from "./mask.ts"
@@ -39,6 +39,11 @@ export function createFeeder(
   const integer = (value: number) => session.tensor("int64", BigInt64Array.of(BigInt(value)), [])
   const ones = new Float32Array(4 * blockSize).fill(1)
   const blockOnes = float(ones.subarray(0, blockSize), [blockSize, 1])
+  const zeros = new Float32Array(blockSize * kvHeads * headSize)
+  const hiddenBlock = {
+    keys: float(zeros, [1, kvHeads, headSize, blockSize]),
+    values: float(zeros, [1, kvHeads, blockSize, headSize]),
+  }
   const onesFor = (count: number) =>
     float(count <= ones.length ? ones.subarray(0, count) : new Float32Array(count).fill(1), [count, 1])
 
@@ -49,7 +54,6 @@ export function createFeeder(
     const blocks = (past - tail) / blockSize
     const feeds: Record<string, HostTensor> = {
       x: float(x, [rows, config.hidden]),
-      hasBlocks: blocks > 0 ? yes : no,
       blockOnes,
       tailOnes: onesFor(tail + rows),
       wantHidden: wantHidden ? yes : no,
@@ -82,16 +86,21 @@ export function createFeeder(
       const context = { rows, past, positions, pastPositions: cache.positions, groups }
       const bias = biasesOf(mask, window, context)
       feeds[`bias${index}`] = float(bias.tail.data, bias.tail.dims)
-      if (blocksMasked(model.steerable, window)) feeds[`blockBias${index}`] = float(bias.blocks.data, bias.blocks.dims)
+      feeds[`blockBias${index}`] = float(bias.blocks.data, bias.blocks.dims)
     })
     for (let index = 0; index < config.layers; index++) {
       // A steerable graph gets the caches of layers that do not run as empty: they may be of another length.
       const used = index >= layers[0] && index < layers[1]
       const layer = cache.layer(index)
       const part = (array: Float32Array) => (used ? array : array.subarray(0, 0))
-      const [b, t] = used ? [blocks, tail] : [0, 0]
-      feeds[`blockKeys${index}`] = float(part(layer.blockKeys), [b, kvHeads, headSize, blockSize])
-      feeds[`blockValues${index}`] = float(part(layer.blockValues), [b, kvHeads, blockSize, headSize])
+      const t = used ? tail : 0
+      if (used && blocks > 0) {
+        feeds[`blockKeys${index}`] = float(layer.blockKeys, [blocks, kvHeads, headSize, blockSize])
+        feeds[`blockValues${index}`] = float(layer.blockValues, [blocks, kvHeads, blockSize, headSize])
+      } else {
+        feeds[`blockKeys${index}`] = hiddenBlock.keys
+        feeds[`blockValues${index}`] = hiddenBlock.values
+      }
       feeds[`tailKeys${index}`] = float(part(layer.tailKeys), [t, kvHeads, headSize])
       feeds[`tailValues${index}`] = float(part(layer.tailValues), [t, kvHeads, headSize])
     }

@@ -84,7 +84,13 @@ function visibility(mask: Mask, context: MaskContext): (row: number, column: num
 }
 
 const open: Bias = { data: new Float32Array(1), dims: [1, 1] }
-const openBlocks: Bias = { data: new Float32Array(blockSize), dims: [1, 1, 1, blockSize] }
+const blocksOf = (value: number): Bias => ({
+  data: new Float32Array(blockSize).fill(value),
+  dims: [1, 1, 1, blockSize],
+})
+const openBlocks = blocksOf(0)
+/** Where there are no full blocks, the graph gets one that nobody sees. */
+const noBlocks = blocksOf(hidden)
 
 /** Biases over the tail and new rows [groups·rows, tail+rows], and over full blocks [blocks, 1, groups·rows, 128]. */
 export function biasesOf(mask: Mask, window: number | undefined, context: MaskContext): { tail: Bias; blocks: Bias } {
@@ -92,8 +98,9 @@ export function biasesOf(mask: Mask, window: number | undefined, context: MaskCo
   const full = past - (past % blockSize)
   const width = past - full + rows
   const windowed = window !== undefined
+  const seenBlocks = full === 0 ? noBlocks : openBlocks
   if (!windowed && (mask === "bidirectional" || (mask === "causal" && rows === 1)))
-    return { tail: open, blocks: openBlocks }
+    return { tail: open, blocks: seenBlocks }
 
   const visible = visibility(mask, context)
   const positionOf = (column: number) => (column < past ? pastPositions[column]! : positions[column - past]!)
@@ -111,7 +118,7 @@ export function biasesOf(mask: Mask, window: number | undefined, context: MaskCo
   for (let group = 1; group < groups; group++) tail.copyWithin(group * rows * width, 0, rows * width)
   const tailBias = { data: tail, dims: [groups * rows, width] }
   if (full === 0 || (!windowed && !(typeof mask === "object" && "data" in mask)))
-    return { tail: tailBias, blocks: openBlocks }
+    return { tail: tailBias, blocks: seenBlocks }
 
   const blocks = new Float32Array(full * groups * rows)
   fill(0, full, (row, column, value) => {

@@ -206,13 +206,9 @@ export class SessionRunner implements ModelRunner {
     return { result, added }
   }
 
-  /** A part of the layers, or a mask that may hide full blocks. */
-  #needsSteering({ layers, mask, past }: Resolved): boolean {
-    return (
-      layers[0] !== 0 ||
-      layers[1] !== this.config.layers ||
-      (typeof mask === "object" && "data" in mask && past >= blockSize)
-    )
+  /** A part of the layers. */
+  #needsSteering({ layers }: Resolved): boolean {
+    return layers[0] !== 0 || layers[1] !== this.config.layers
   }
 
   async #makeSteerable(): Promise<void> {

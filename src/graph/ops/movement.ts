@@ -77,6 +77,15 @@ export function slice(x: Value, axis: number, start: number, end: number): Value
   return x.graph.node("Slice", [x, one(start), one(end), one(at)], [{ type: x.type, shape }])[0]!
 }
 
+/** All but the last entry of `axis`; `size` is how many that leaves. */
+export function withoutLast(x: Value, axis: number, size: Dim): Value {
+  const at = axisOf("withoutLast", x, axis)
+  if (!dimEqual(dimAdd(size, 1), x.shape[at]!)) fail("withoutLast", `leaves ${size} of ${x.shape[at]}`, x)
+  const one = (value: number) => x.graph.constant("int64", [1], [value])
+  const shape = x.shape.with(at, size)
+  return x.graph.node("Slice", [x, one(0), one(-1), one(at)], [{ type: x.type, shape }])[0]!
+}
+
 /** Rows of `x` along `axis`: the axis is replaced by the shape of `indices`. */
 export function gather(x: Value, indices: Value, axis = 0): Value {
   requireType("gather", ["int32", "int64"], indices)
