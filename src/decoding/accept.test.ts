@@ -11,8 +11,8 @@ const lawOf = (weights: readonly number[]): Law => createLaw(ids(weights.length)
 
 /** A law with some zeros, some of it very uneven. */
 function randomLaw(size: number, random: () => number): Law {
-  const weights = Array.from({ length: size }, (): number => (random() < 0.3 ? 0 : random() ** 3))
-  if (weights.every((weight) => weight === 0)) weights[Math.floor(random() * size)] = 1
+  const weights = Array.from({ length: size }, () => (random() < 0.3 ? 0 : random() ** 3))
+  if (!weights.some((weight) => weight > 0)) weights[Math.floor(random() * size)] = 1
   return lawOf(weights)
 }
 

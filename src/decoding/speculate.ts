@@ -2,7 +2,15 @@
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { ForwardPass, ForwardResult, Matrix, Want } from "../runtime/pass.ts"
 import { type AcceptRule, createDice, sampleAndMatch, type Verdict } from "./accept.ts"
-import { type CandidateTree, checkTree, childrenOf, cutTree, emptyTree, type Room } from "./candidate-tree.ts"
+import {
+  type CandidateTree,
+  type CutTree,
+  checkTree,
+  childrenOf,
+  cutTree,
+  emptyTree,
+  type Room,
+} from "./candidate-tree.ts"
 import type { DraftBudget, DraftedToken } from "./draft-budget.ts"
 import type { Law } from "./law.ts"
 import { describeToken } from "./logprobs.ts"
@@ -76,64 +84,29 @@ export async function* speculate(
   context: Context,
   parts: SpeculationParts,
 ): AsyncGenerator<Step, Completion> {
-  const { sampler, random, limits, signal, logprobs } = context
-  const { target } = context.models
-  const { drafter, budget, accept = sampleAndMatch } = parts
-  const { wantHidden = [] } = drafter
-  const cache = target.openCache()
-  const history = createTokenHistory(prompt.tokens)
-  const sequence = [...prompt.tokens]
-  const tokens: Token[] = []
-  const dice = createDice(random.fork("accept"), random)
-  const commit = (added: readonly Token[]): Step => {
-    const positions = added.map((_, i) => sequence.length + i)
-    for (const token of added) {
-      tokens.push(token)
-      sequence.push(token.id)
-      history.push(token.id)
-    }
-    return { type: "tokens-committed", branch: 0, positions, tokens: added }
-  }
+  const { sampler, random, signal, logprobs } = context
+  const { drafter } = parts
+  const run = createRun(prompt, context)
+  const { tokens, cache } = run
   try {
-    const onChunk = (start: number, pass: ForwardResult) => drafter.read?.(start, pass)
-    const first = yield* prefill(target, cache, prompt.tokens, { signal, hidden: wantHidden, onChunk })
+    const first = yield* prefill(context.models.target, cache, prompt.tokens, {
+      signal,
+      hidden: drafter.wantHidden ?? [],
+      onChunk: (start, pass) => drafter.read?.(start, pass),
+    })
     if (!first) return { tokens, reason: "abort" }
-    yield commit([describeToken(sampler.pick(first, history, random), first, logprobs)])
+    yield run.commit([describeToken(sampler.pick(first, run.history, random), first, logprobs)])
     for (;;) {
-      const end = endOf(tokens, limits)
+      const end = run.end()
       if (end) return { tokens, reason: end }
       if (signal.aborted) break
-      const room = roomForDraft(budget.next(), {
-        past: cache.length,
-        context: target.config.context,
-        left: limits.maxTokens - tokens.length,
-      })
-      const goesOn = (drafted: DraftedToken) => budget.goesOn?.(drafted) ?? true
-      const draft: Draft =
-        room.nodes > 0 ? await drafter.propose({ tokens: sequence, history, cache, room, goesOn }) : { tree: emptyTree }
-      checkTree(draft.tree, target.config.vocabulary)
-      const { tree, nodes } = cutTree(draft.tree, room, limits.stopIds)
+      const draft = await propose(run, parts)
       if (signal.aborted) break
-      yield { type: "draft-proposed", branch: 0, tree }
-      if (signal.aborted) break
-      const pass = verificationPass(tree, sequence.at(-1)!, cache, wantHidden)
-      const result = await (drafter.verify?.(pass) ?? target.forward(pass))
-      const logits = result.logits!
-      const law = lawsBelow(tree, logits, { sampler, history })
-      const draftLaw = (node: number) => draft.laws?.get(node < 0 ? -1 : nodes[node]!)
-      const verdict = accept({ tree, law, draftLaw }, dice)
-      const kept = [0, ...verdict.path.map((node) => node + 1)]
-      result.keep(kept)
-      const drawn = [...verdict.path.map((node) => tree.tokens[node]!), verdict.next]
-      const committed = drawn
-        .slice(0, lengthUntilEnd(drawn, tokens.length, limits))
-        .map((id, i) => describeToken(id, rowOf(logits, kept[i]!), logprobs))
-      drafter.observe?.({ tree, nodes, verdict, committed: committed.map(({ id }) => id), ...result, logits, kept })
-      const accepted = Math.min(verdict.path.length, committed.length)
-      budget.observe?.({ drafted: tree.tokens.length, depth: draftDepth(tree), accepted })
-      const path = verdict.path.slice(0, accepted)
-      yield { type: "draft-verified", branch: 0, path, accepted, ...ownToken(tree, path, committed[accepted]) }
-      yield commit(committed)
+      yield { type: "draft-proposed", branch: 0, tree: draft.tree }
+      if (signal.aborted) break // the caller's doing, while it had the step
+      const { verified, committed } = await verify(run, draft, parts)
+      yield verified
+      yield run.commit(committed)
     }
     return { tokens, reason: "abort" }
   } finally {
@@ -142,12 +115,84 @@ export async function* speculate(
   }
 }
 
-const rowOf = ({ data, columns }: Matrix, row: number) => data.subarray(row * columns, (row + 1) * columns)
-
-function endOf(tokens: readonly Token[], limits: Limits): "stop" | "length" | undefined {
-  if (limits.stopIds.has(tokens.at(-1)!.id)) return "stop"
-  return tokens.length >= limits.maxTokens ? "length" : undefined
+/** One run's text, and everything that grows with it. */
+function createRun(prompt: Prompt, context: Context) {
+  const { models, random, limits } = context
+  const sequence = [...prompt.tokens]
+  const history = createTokenHistory(prompt.tokens)
+  const tokens: Token[] = []
+  return {
+    context,
+    cache: models.target.openCache(),
+    sequence,
+    history,
+    tokens,
+    dice: createDice(random.fork("accept"), random),
+    commit(added: readonly Token[]): Step {
+      const positions = added.map((_, i) => sequence.length + i)
+      for (const token of added) {
+        tokens.push(token)
+        sequence.push(token.id)
+        history.push(token.id)
+      }
+      return { type: "tokens-committed", branch: 0, positions, tokens: added }
+    },
+    end(): "stop" | "length" | undefined {
+      if (limits.stopIds.has(sequence.at(-1)!)) return "stop"
+      return tokens.length >= limits.maxTokens ? "length" : undefined
+    },
+  }
 }
+type Run = ReturnType<typeof createRun>
+
+/** A draft that fits, and where its nodes came from. */
+interface FittedDraft extends CutTree {
+  readonly laws: Draft["laws"]
+}
+
+async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise<FittedDraft> {
+  const { context, cache, sequence, history, tokens } = run
+  const { models, limits } = context
+  const { target } = models
+  const left = limits.maxTokens - tokens.length
+  const room = roomForDraft(budget.next(), { past: cache.length, context: target.config.context, left })
+  const goesOn = (drafted: DraftedToken) => budget.goesOn?.(drafted) ?? true
+  const draft: Draft =
+    room.nodes === 0 ? { tree: emptyTree } : await drafter.propose({ tokens: sequence, history, cache, room, goesOn })
+  checkTree(draft.tree, target.config.vocabulary)
+  return { ...cutTree(draft.tree, room, limits.stopIds), laws: draft.laws }
+}
+
+async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: SpeculationParts) {
+  const { drafter, budget, accept = sampleAndMatch } = parts
+  const { context, cache, sequence, history, tokens, dice } = run
+  const pass = verificationPass(tree, sequence.at(-1)!, cache, drafter.wantHidden)
+  const result = await (drafter.verify?.(pass) ?? context.models.target.forward(pass))
+  const logits = result.logits!
+  const law = lawsBelow(tree, logits, { sampler: context.sampler, history })
+  const verdict = accept({ tree, law, draftLaw: (node) => laws?.get(nodes[node] ?? -1) }, dice)
+  const kept = [0, ...verdict.path.map((node) => node + 1)]
+  result.keep(kept)
+  const drawn = [...verdict.path.map((node) => tree.tokens[node]!), verdict.next]
+  const committed = drawn
+    .slice(0, lengthUntilEnd(drawn, tokens.length, context.limits))
+    .map((id, i) => describeToken(id, rowOf(logits, kept[i]!), context.logprobs))
+  const accepted = Math.min(verdict.path.length, committed.length)
+  const ids = committed.map(({ id }) => id)
+  drafter.observe?.({ tree, nodes, verdict, committed: ids, logits, hidden: result.hidden, kept })
+  budget.observe?.({ drafted: tree.tokens.length, depth: draftDepth(tree), accepted })
+  const path = verdict.path.slice(0, accepted)
+  const verified: Step = {
+    type: "draft-verified",
+    branch: 0,
+    path,
+    accepted,
+    ...ownToken(tree, path, committed[accepted]),
+  }
+  return { verified, committed }
+}
+
+const rowOf = ({ data, columns }: Matrix, row: number) => data.subarray(row * columns, (row + 1) * columns)
 
 /** How many of these tokens are committed: up to the first stop id, and to the limit. */
 function lengthUntilEnd(drawn: readonly number[], before: number, { stopIds, maxTokens }: Limits): number {
