@@ -1,8 +1,9 @@
 /** A draft model: the method contract with a stranger and with the target itself; cache arithmetic; its options. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
-import { chiSquareDeviate, runMethod, watched } from "../../../test/support/method-harness.ts"
+import { chiSquareDeviate, defaultPrompt, runMethod, watched } from "../../../test/support/method-harness.ts"
 import { type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { greedy } from "../../../test/support/tiny-runner.ts"
 import { draftLengthPolicies } from "../../decoding/draft-length.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import type { Step } from "../../decoding/step.ts"
@@ -89,6 +90,21 @@ describe("passes and rows", () => {
     const accepted = found.steps.flatMap((step) => (step.type === "draft-verified" ? [step.accepted] : []))
     expect(accepted.every((count) => count === 0)).toBe(true)
     expect(found.draft.slice(0, 6)).toEqual([6, 1, 1, 1, 1, 1])
+  })
+
+  test("every draft is what the draft model says after the committed text, and nothing of refused drafts", async () => {
+    const near = await open({ ...tiny, seed: 77, layers: 1 }) // half of the target: right now and then
+    const { steps } = await run(near, { draftLength: 3 }, 60)
+    const text = [...defaultPrompt]
+    const accepted: number[] = []
+    for (const step of steps) {
+      if (step.type === "tokens-committed") text.push(...step.tokens.map(({ id }) => id))
+      if (step.type === "draft-verified") accepted.push(step.accepted)
+      if (step.type !== "draft-proposed" || step.tree.tokens.length === 0) continue
+      expect(step.tree.tokens).toEqual((await greedy(near, text, step.tree.tokens.length)).tokens)
+    }
+    expect(new Set(accepted).size).toBeGreaterThan(1)
+    await near.dispose()
   })
 
   test("never drafts more than can be committed", async () => {
