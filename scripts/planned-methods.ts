@@ -18,15 +18,6 @@ const plan = (
 /** In the order of docs and tables. */
 export const plannedMethods: readonly PlannedMethod[] = [
   plan(
-    "draft-model",
-    "lossless",
-    "target, draft",
-    "Fast Inference from Transformers via Speculative Decoding",
-    "Leviathan, Kalman, Matias",
-    2023,
-    "2211.17192",
-  ),
-  plan(
     "masked-diffusion",
     "approximate",
     "bidirectional",

@@ -1,5 +1,6 @@
 /** Forerun: a decoding engine for language models that runs ahead of the model. */
 export { type ErrorCode, ForerunError } from "./base/errors.ts"
+export type { CandidateTree } from "./decoding/candidate-tree.ts"
 export type { Method, OptionSpec, Paper } from "./decoding/method.ts"
 export type { SamplingOptions } from "./decoding/sampling-options.ts"
 export type { Step, StreamEvent, Token } from "./decoding/step.ts"
@@ -13,6 +14,7 @@ export type {
   ModelInfo,
   PromptInput,
   Score,
+  SpeculationReport,
   TokenReport,
 } from "./generate/types.ts"
 export { loadMethod, methodNames } from "./methods/index.ts"

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { tokenLogprobs } from "../src/decoding/logprobs.ts"
 import type { Context, Method } from "../src/decoding/method.ts"
 import { resolveOptions } from "../src/decoding/options.ts"
+import type { SamplingOptions } from "../src/decoding/sampling-options.ts"
+import { autoregressive } from "../src/methods/autoregressive/autoregressive.ts"
 import type { WeightFormat } from "../src/models/formats.ts"
 import { loadRunner } from "../src/runtime/load-runner.ts"
 import type { SessionRunner } from "../src/runtime/model-runner.ts"
@@ -23,6 +25,8 @@ import { greedy, logSumExp64 } from "./support/tiny-runner.ts"
 export interface ContractOptions {
   /** Settings of the method's own options that are tested; default: its defaults. */
   readonly optionSets?: readonly Readonly<Record<string, unknown>>[]
+  /** Settings under which only the law of sampled output is plain decoding's, not its tokens for a seed. */
+  readonly equalInLawOnly?: (options: Readonly<Record<string, unknown>>) => boolean
   /** Other models a method needs beside the target, made for it: random or adversarial drafts. */
   readonly companions?: (target: ModelRunner) => Promise<Omit<Context["models"], "target">>
 }
@@ -41,10 +45,25 @@ const model: TinyModel = {
 }
 const small: TinyModel = { ...model, seed: 78, vocabulary: 8 }
 
+/** Alone and together, greedy too: penalties and bias change the likeliest token. */
+const samplings: readonly SamplingOptions[] = [
+  { temperature: 0.8 },
+  { temperature: 1.3, topP: 0.8 },
+  { temperature: 1.3, topK: 5 },
+  { temperature: 1.3, minP: 0.1 },
+  { temperature: 1, repetitionPenalty: 1.4 },
+  { temperature: 1, presencePenalty: 1.5 },
+  { temperature: 1, frequencyPenalty: 1 },
+  { temperature: 1, logitBias: { 3: 4, 7: -100 } },
+  { temperature: 1.5, topK: 20, topP: 0.9, minP: 0.02, repetitionPenalty: 1.2, logitBias: { 1: -5 } },
+  { repetitionPenalty: 1.5, presencePenalty: 1, frequencyPenalty: 0.5, logitBias: { 5: 3 } },
+]
+
 const open = (tiny: TinyModel, weights: WeightFormat) =>
   loadRunner(tinyCheckpoint(tiny), { weights, threads: 1, device: "cpu" })
 
-export function methodContract(method: Method, { optionSets = [{}], companions }: ContractOptions = {}): void {
+export function methodContract(method: Method, contract: ContractOptions = {}): void {
+  const { optionSets = [{}], companions, equalInLawOnly = () => false } = contract
   const modelsFor = async (target: ModelRunner) => ({ ...(await companions?.(target)), target })
 
   describe(`${method.name}: what it says of itself`, () => {
@@ -102,8 +121,11 @@ export function methodContract(method: Method, { optionSets = [{}], companions }
 
     test("abort: no pass begins after it, whichever pass it meets", async () => {
       const long = Array.from({ length: 300 }, (_, i) => i % model.vocabulary)
-      for (const prompt of [defaultPrompt, long])
-        for (const at of [1, 2, 3, 7]) {
+      for (const prompt of [defaultPrompt, long]) {
+        const whole = watched(target)
+        await run({ prompt }, whole.runner)
+        // The last pass is left out: a run that has reached its end is no longer aborted.
+        for (const at of [1, 2, 3, 7].filter((number) => number < whole.passes.length)) {
           const controller = new AbortController()
           const watch = watched(target, (number) => number === at && controller.abort())
           const { outcome } = await run({ prompt, signal: controller.signal }, watch.runner)
@@ -111,6 +133,7 @@ export function methodContract(method: Method, { optionSets = [{}], companions }
           expect(watch.passes).toHaveLength(at)
           expect(watch.caches.every((cache) => cache.disposed)).toBe(true)
         }
+      }
       const watch = watched(target)
       expect((await run({ signal: AbortSignal.abort() }, watch.runner)).outcome).toEqual({
         tokens: [],
@@ -170,7 +193,7 @@ export function methodContract(method: Method, { optionSets = [{}], companions }
       "lossless in %s: greedy tokens, log-probabilities and logits are plain decoding's, bit for bit",
       async (weights) => {
         for (const seed of [77, 177, 277]) {
-          const tiny: TinyModel = { ...model, seed, ...(weights === "as-is" ? { blocks: "Q4_0" as const } : {}) }
+          const tiny: TinyModel = { ...model, seed, ...(weights === "as-is" ? { blocks: "Q8_0" as const } : {}) }
           const runner = await open(tiny, weights)
           const plain = await greedy(runner, defaultPrompt, 140) // over the end of a block
           const watch = watched(runner)
@@ -184,6 +207,19 @@ export function methodContract(method: Method, { optionSets = [{}], companions }
           if (watch.logits.size > 0) expect(plain.logits.filter((row) => !watch.logits.has(bitsText(row)))).toEqual([])
           await runner.dispose()
         }
+      },
+    )
+
+    test.runIf(lossless && !equalInLawOnly(options)).each<WeightFormat>(["f32", "q8"])(
+      "lossless in %s: for a seed, the sampled tokens and log-probabilities of plain decoding, under every processor",
+      async (weights) => {
+        const runner = await open(model, weights)
+        for (const [seed, sampling] of samplings.entries()) {
+          const settings = { sampling, seed, maxTokens: 40, logprobs: 2 }
+          const plain = await runMethod(autoregressive, { target: runner }, settings)
+          expect((await run(settings, runner)).outcome).toEqual(plain.outcome)
+        }
+        await runner.dispose()
       },
     )
 

@@ -14,6 +14,8 @@ export interface ModelFlags extends CommonFlags {
 
 export interface EngineFlags extends ModelFlags {
   readonly weights?: WeightFormat
+  readonly draft?: string
+  readonly draftWeights?: WeightFormat
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"
 }
@@ -92,16 +94,15 @@ export const withModelFlags = (command: Command): Command =>
     )
     .option("--offline", "never use the network")
 
+const formats: readonly WeightFormat[] = ["as-is", "q8", "q4", "f32"]
+
 export const withEngineFlags = (command: Command): Command =>
   withModelFlags(command)
     .addOption(
       withTwin(
-        new Option("--weights <format>", "format the weights are held in; default the best for this machine").choices([
-          "as-is",
-          "q8",
-          "q4",
-          "f32",
-        ]),
+        new Option("--weights <format>", "format the weights are held in; default the best for this machine").choices(
+          formats,
+        ),
         "FORERUN_WEIGHTS",
       ),
     )
@@ -113,8 +114,14 @@ export const withEngineFlags = (command: Command): Command =>
     )
     .addOption(new Option("--device <device>", "where to run").choices(["cpu", "webgpu"]))
 
+/** For verbs that run methods. */
+export const withDraftFlags = (command: Command): Command =>
+  command
+    .option("--draft <model>", "model that drafts, for methods that need one: named as for --model")
+    .addOption(new Option("--draft-weights <format>", "format of its weights; default as --weights").choices(formats))
+
 export const withGenerateFlags = (command: Command): Command =>
-  withEngineFlags(command)
+  withDraftFlags(withEngineFlags(command))
     .option("--method <name>", "decoding method; see forerun methods (default autoregressive)")
     .option("--option <key=value>", "option of the method; repeatable", pair)
     .option("-n, --max-tokens <n>", "longest answer in tokens (default 256)", integer(1, 2 ** 31))

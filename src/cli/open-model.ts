@@ -2,6 +2,7 @@
 import { ForerunError } from "../base/errors.ts"
 import { loadModel } from "../generate/load.ts"
 import type { Model } from "../generate/model.ts"
+import type { ModelInfo } from "../generate/types.ts"
 import type { EngineFlags } from "./flags.ts"
 import type { Output } from "./output.ts"
 import { createProgress } from "./progress.ts"
@@ -9,13 +10,15 @@ import { formatSeconds } from "./terminal.ts"
 
 /** @throws ForerunError what loadModel throws; E_ABORTED when the signal came before the model was ready */
 export async function openModel(flags: EngineFlags, output: Output, signal: AbortSignal): Promise<Model> {
-  const { model: name, weights, threads, device, offline } = flags
+  const { model: name, weights, draft, draftWeights, threads, device, offline } = flags
   const progress = createProgress()
   const begin = performance.now()
   let model: Model
   try {
     model = await loadModel(name, {
       ...(weights === undefined ? {} : { weights }),
+      ...(draft === undefined ? {} : { draft }),
+      ...(draftWeights === undefined ? {} : { draftWeights }),
       ...(threads === undefined ? {} : { threads }),
       ...(device === undefined ? {} : { device }),
       ...(offline === undefined ? {} : { offline }),
@@ -34,7 +37,8 @@ export async function openModel(flags: EngineFlags, output: Output, signal: Abor
 }
 
 function describeModel({ info }: Model): string {
-  const name = info.name ?? info.path.split(/[\\/]/).at(-1)
+  const nameOf = ({ name, path }: Pick<ModelInfo, "name" | "path">) => name ?? path.split(/[\\/]/).at(-1)
   const threads = info.threads === 1 ? "1 thread" : `${info.threads} threads`
-  return `${name} · ${info.architecture} · weights ${info.weights} · ${threads}`
+  const draft = info.draft ? ` · drafts by ${nameOf(info.draft)} in ${info.draft.weights}` : ""
+  return `${nameOf(info)} · ${info.architecture} · weights ${info.weights} · ${threads}${draft}`
 }

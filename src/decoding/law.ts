@@ -61,6 +61,13 @@ export function drawFrom(law: Law, uniform: number): number {
   return ids[ids.length - 1]! // rounding left the sum just below 1
 }
 
+/** The lowest id of those with the highest probability. */
+export function mostLikely({ ids, probs }: Law): number {
+  let best = 0
+  for (let i = 1; i < probs.length; i++) if (probs[i]! > probs[best]!) best = i
+  return ids[best]!
+}
+
 function lawOf(ids: Int32Array, probs: Float64Array): Law {
   return {
     ids,

@@ -2,6 +2,7 @@
 
 import { ForerunError } from "../base/errors.ts"
 import { extremes, logSumExp, topK } from "../tensor/math.ts"
+import type { Token } from "./step.ts"
 
 export interface TokenLogprob {
   readonly token: number
@@ -35,4 +36,11 @@ export function tokenLogprobs(logits: Float32Array, token: number, top: number):
     logprob: logits[token]! - normaliser,
     top: Array.from(ids, (id, i) => ({ token: id, logprob: values[i]! - normaliser })),
   }
+}
+
+/** The token as steps report it: with log-probabilities when `top` says that they are wanted. */
+export function describeToken(id: number, logits: Float32Array, top: number | undefined): Token {
+  if (top === undefined) return { id }
+  const { logprob, top: likeliest } = tokenLogprobs(logits, id, top)
+  return { id, logprob, top: likeliest }
 }

@@ -21,7 +21,7 @@ async function read(before: number, count: number, abortAt?: number) {
   const controller = new AbortController()
   const watch = watched(target, (number) => number === abortAt && controller.abort())
   const cache = await cacheOf(target, [...tokens.subarray(0, before)])
-  const run = prefill(watch.runner, cache, tokens.subarray(before, before + count), controller.signal)
+  const run = prefill(watch.runner, cache, tokens.subarray(before, before + count), { signal: controller.signal })
   const steps: Step[] = []
   for (;;) {
     const next = await run.next()

@@ -1,4 +1,5 @@
 /** Facts about what just happened while decoding: plain data, JSON-safe, noun then verb. Replaying them gives the outcome. */
+import type { CandidateTree } from "./candidate-tree.ts"
 import type { TokenLogprob } from "./logprobs.ts"
 
 export interface Token {
@@ -10,6 +11,17 @@ export interface Token {
 
 export type Step =
   | { readonly type: "prompt-read"; readonly tokens: number; readonly total: number }
+  | { readonly type: "draft-proposed"; readonly branch: number; readonly tree: CandidateTree }
+  | {
+      readonly type: "draft-verified"
+      readonly branch: number
+      /** Drafted tokens that are kept: nodes of the tree before it, from below the pending token. */
+      readonly path: readonly number[]
+      readonly accepted: number
+      /** The target's token where the draft had others, or where it had no more. Neither, if the run ended before it. */
+      readonly recovered?: Token
+      readonly bonus?: Token
+    }
   | {
       readonly type: "tokens-committed"
       readonly branch: number

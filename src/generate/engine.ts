@@ -4,26 +4,25 @@ import type { Completion } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
+import { createSpeculationTally } from "../decoding/speculation-report.ts"
 import type { StreamEvent, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
-import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
 import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
-import { loadRunner } from "../runtime/load-runner.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
-import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts"
-import { defaultThreads, defaultWeights } from "./defaults.ts"
+import type { Tokenizer } from "../text/tokenizer.ts"
+import { checkNeeds } from "./check-needs.ts"
+import { openDraft, openPart, type Part } from "./part.ts"
 import { encodePrompt } from "./prompt.ts"
 import { scoreTokens } from "./score.ts"
 import type {
   GenerateOptions,
   GenerateResult,
   LoadModelOptions,
-  LoadProgress,
   ModelInfo,
   PromptInput,
   Score,
@@ -34,52 +33,46 @@ export class Engine {
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
   readonly runner: SessionRunner
-  readonly #checkpoint: Checkpoint
+  readonly #target: Part
+  readonly #draft: Part | undefined
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, runner: SessionRunner, info: ModelInfo) {
-    this.#checkpoint = checkpoint
-    this.tokenizer = tokenizer
-    this.runner = runner
+  private constructor(target: Part, draft: Part | undefined, info: ModelInfo) {
+    this.#target = target
+    this.#draft = draft
+    this.tokenizer = target.tokenizer
+    this.runner = target.runner
     this.info = info
   }
 
+  /** @param options `draft` is a path here */
   static async load(path: string, options: LoadModelOptions = {}): Promise<Engine> {
     const begin = performance.now()
     const backend = loadBackend() // starts while the file's header is read
     backend.catch(() => {}) // reported where it is awaited
-    const checkpoint = openCheckpoint(path)
+    const target = await openPart(path, options)
+    let draft: Part | undefined
     try {
-      if (!checkpoint.tokenizer) throw new ForerunError("E_TOKENIZER", `${path}: the model brings no tokenizer`)
-      const weights = options.weights ?? defaultWeights(checkpoint)
-      const threads = options.threads ?? defaultThreads()
-      const device = options.device ?? "cpu"
-      const tell = options.onProgress
-      const onProgress = (stage: LoadProgress["stage"]) => tell?.({ stage })
-      const runner = await loadRunner(checkpoint, { weights, threads, device, onProgress })
-      const tokenizer = createTokenizer(checkpoint.tokenizer)
-      const { kind, architecture, config, name, license } = checkpoint
-      const info: ModelInfo = {
-        path,
-        kind,
-        architecture,
-        config,
-        weights,
-        threads,
-        device,
-        chatTemplate: checkpoint.chatTemplate !== undefined,
-        ...(name === undefined ? {} : { name }),
-        ...(license === undefined ? {} : { license }),
-        loadMs: performance.now() - begin,
-      }
-      return new Engine(checkpoint, tokenizer, runner, info)
+      if (options.draft !== undefined) draft = await openDraft(target, options.draft, options)
     } catch (thrown) {
-      checkpoint.close()
+      await target.dispose()
       throw thrown
     }
+    const { kind, chatTemplate, license } = target.checkpoint
+    const info: ModelInfo = {
+      ...target.info,
+      kind,
+      threads: target.threads,
+      device: target.device,
+      chatTemplate: chatTemplate !== undefined,
+      ...(license === undefined ? {} : { license }),
+      loadMs: performance.now() - begin,
+      ...(draft ? { draft: draft.info } : {}),
+    }
+    return new Engine(target, draft, info)
   }
 
   encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system"> = {}): Promise<Int32Array> {
-    return encodePrompt(input, this.tokenizer, this.#checkpoint.chatTemplate, options)
+    return encodePrompt(input, this.tokenizer, this.#target.checkpoint.chatTemplate, options)
   }
 
   async *stream(
@@ -90,6 +83,8 @@ export class Engine {
     const { config } = this.info
     const method = await loadMethod(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
+    const models = { target: this.runner, ...(this.#draft ? { draft: this.#draft.runner } : {}) }
+    checkNeeds(method, models)
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
     const logprobs = given.logprobs === undefined ? undefined : integer("logprobs", given.logprobs, 0, 20)
@@ -112,6 +107,8 @@ export class Engine {
       )
     const maxTokens = Math.min(wanted, config.context - prompt.length)
     const before = this.runner.ledger.totals()
+    const draftBefore = this.#draft?.runner.ledger.totals()
+    const tally = createSpeculationTally()
     const begin = performance.now()
     let firstToken: number | undefined
     const tokens: Token[] = []
@@ -120,7 +117,7 @@ export class Engine {
     const run = method.run(
       { tokens: prompt },
       {
-        models: { target: this.runner },
+        models,
         options,
         tokenizer: this.tokenizer,
         sampler: createSampler(sampling),
@@ -139,6 +136,7 @@ export class Engine {
           break
         }
         const step = next.value
+        tally.add(step)
         if (step.type !== "tokens-committed") {
           yield step
           continue
@@ -173,6 +171,8 @@ export class Engine {
     }
     const end = performance.now()
     const spent = this.runner.ledger.since(before)
+    const draftPasses = draftBefore === undefined ? 0 : this.#draft!.runner.ledger.since(draftBefore).passes
+    const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
     return {
       text,
@@ -183,7 +183,8 @@ export class Engine {
       method: method.name,
       lossless: method.promise(options) === "lossless",
       seed,
-      passes: { target: spent.passes, draft: 0 },
+      ...(speculation ? { speculation } : {}),
+      passes: { target: spent.passes, draft: draftPasses },
       timings: {
         loadMs: this.info.loadMs,
         prefillMs: (firstToken ?? end) - begin,
@@ -202,12 +203,12 @@ export class Engine {
 
   costCurve(): Promise<CostCurve> {
     const { weights, threads, device } = this.info
-    return cachedCostCurve(this.runner, this.#checkpoint, { weights, threads, device })
+    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device })
   }
 
   async dispose(): Promise<void> {
-    await this.runner.dispose()
-    this.#checkpoint.close()
+    await this.#target.dispose()
+    await this.#draft?.dispose()
   }
 
   #report(token: Token): TokenReport {

@@ -10,29 +10,39 @@ import type { LoadModelOptions, ModelInfo } from "./types.ts"
  * @param name a .gguf file, a Hugging Face folder, a name in FORERUN_MODELS or the cache, or hf:user/repo[:quant];
  *   default: SmolLM2-135M-Instruct
  * @throws ForerunError E_MODEL_NOT_FOUND, E_MODEL_FORMAT, E_MODEL_UNSUPPORTED, E_CONFIG, E_TOKENIZER, E_DOWNLOAD,
- *   E_OFFLINE, E_OPTION
+ *   E_OFFLINE, E_OPTION, E_DRAFT
  */
 export async function loadModel(name?: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { weights, threads, device, signal, offline, onProgress } = options
-  if (weights !== undefined && !weightFormats.includes(weights))
-    throw new ForerunError(
-      "E_OPTION",
-      `weights must be one of ${weightFormats.join(", ")}; found ${JSON.stringify(weights)}`,
-    )
+  const { weights, draft, draftWeights, threads, device, signal, offline, onProgress } = options
+  for (const [option, format] of Object.entries({ weights, draftWeights }))
+    if (format !== undefined && !weightFormats.includes(format))
+      throw new ForerunError(
+        "E_OPTION",
+        `${option} must be one of ${weightFormats.join(", ")}; found ${JSON.stringify(format)}`,
+      )
+  if (draft !== undefined && typeof draft !== "string")
+    throw new ForerunError("E_OPTION", `draft must be the path or name of a model; found ${typeof draft}`)
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256))
     throw new ForerunError("E_OPTION", `threads must be an integer from 1 to 256; found ${String(threads)}`)
   if (device !== undefined && device !== "cpu" && device !== "webgpu")
     throw new ForerunError("E_OPTION", `device must be cpu or webgpu; found ${JSON.stringify(device)}`)
-  onProgress?.({ stage: "finding" })
-  const { path } = await findModel(name, {
-    ...(signal ? { signal } : {}),
-    ...(offline === undefined ? {} : { offline }),
-    onProgress: ({ file, received, total }) =>
-      onProgress?.({ stage: "downloading", file, received, ...(total === undefined ? {} : { total }) }),
-  })
+  const find = async (wanted: string | undefined): Promise<string> => {
+    onProgress?.({ stage: "finding" })
+    const { path } = await findModel(wanted, {
+      ...(signal ? { signal } : {}),
+      ...(offline === undefined ? {} : { offline }),
+      onProgress: ({ file, received, total }) =>
+        onProgress?.({ stage: "downloading", file, received, ...(total === undefined ? {} : { total }) }),
+    })
+    return path
+  }
+  const path = await find(name)
+  const draftPath = draft === undefined ? undefined : await find(draft)
   const client = new EngineClient()
   const plain = {
     ...(weights === undefined ? {} : { weights }),
+    ...(draftPath === undefined ? {} : { draft: draftPath }),
+    ...(draftWeights === undefined ? {} : { draftWeights }),
     ...(threads === undefined ? {} : { threads }),
     ...(device === undefined ? {} : { device }),
   }

@@ -26,7 +26,7 @@ export type Call =
   | {
       readonly name: "load"
       readonly path: string
-      readonly options: Pick<LoadModelOptions, "weights" | "threads" | "device">
+      readonly options: Pick<LoadModelOptions, "weights" | "draft" | "draftWeights" | "threads" | "device">
     }
   | {
       readonly name: "generate"

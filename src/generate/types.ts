@@ -2,6 +2,7 @@
 import type { ForerunError } from "../base/errors.ts"
 import type { TokenLogprob } from "../decoding/logprobs.ts"
 import type { SamplingOptions } from "../decoding/sampling-options.ts"
+import type { SpeculationReport } from "../decoding/speculation-report.ts"
 import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
@@ -9,6 +10,10 @@ import type { ChatMessage } from "../text/chat-template.ts"
 export interface LoadModelOptions {
   /** Default: the best for this machine, see `defaultWeights`. */
   readonly weights?: WeightFormat
+  /** A model with the same vocabulary that drafts for methods which need one: path or name, as for the model itself. */
+  readonly draft?: string
+  /** Default: `weights` if given, else the best for this machine. */
+  readonly draftWeights?: WeightFormat
   /** Threads of the backend; default: the machine's cores, at most 8. */
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"
@@ -61,6 +66,8 @@ export interface GenerateResult {
   readonly method: string
   readonly lossless: boolean
   readonly seed: number
+  /** Of methods that draft and verify. */
+  readonly speculation?: SpeculationReport
   readonly passes: { readonly target: number; readonly draft: number }
   readonly timings: {
     readonly loadMs: number
@@ -84,6 +91,7 @@ export interface ModelInfo {
   readonly name?: string
   readonly license?: string
   readonly loadMs: number
+  readonly draft?: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
 }
 
 export interface Score {
@@ -94,4 +102,4 @@ export interface Score {
   readonly perplexity: number
 }
 
-export type { ForerunError }
+export type { ForerunError, SpeculationReport }

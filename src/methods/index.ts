@@ -4,6 +4,8 @@ import type { Method } from "../decoding/method.ts"
 
 const registry: Readonly<Record<string, () => Promise<Method>>> = {
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
+  "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
+  "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
 }
 
 export const methodNames: readonly string[] = Object.keys(registry)

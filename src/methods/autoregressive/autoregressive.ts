@@ -1,5 +1,5 @@
 /** Plain decoding, one token a pass: the definition that every lossless method is held to. */
-import { tokenLogprobs } from "../../decoding/logprobs.ts"
+import { describeToken } from "../../decoding/logprobs.ts"
 import type { Completion, Context, Method, Prompt } from "../../decoding/method.ts"
 import { prefill } from "../../decoding/prefill.ts"
 import type { Step, Token } from "../../decoding/step.ts"
@@ -28,10 +28,10 @@ async function* run(prompt: Prompt, context: Context): AsyncGenerator<Step, Comp
   const history = createTokenHistory(prompt.tokens)
   const tokens: Token[] = []
   try {
-    let logits = yield* prefill(target, cache, prompt.tokens, signal)
+    let logits = yield* prefill(target, cache, prompt.tokens, { signal })
     while (logits) {
       const id = sampler.pick(logits, history, random)
-      const token = logprobs === undefined ? { id } : { id, ...described(logits, id, logprobs) }
+      const token = describeToken(id, logits, logprobs)
       tokens.push(token)
       history.push(id)
       yield {
@@ -51,9 +51,4 @@ async function* run(prompt: Prompt, context: Context): AsyncGenerator<Step, Comp
   } finally {
     cache.dispose()
   }
-}
-
-function described(logits: Float32Array, id: number, count: number): Pick<Token, "logprob" | "top"> {
-  const { logprob, top } = tokenLogprobs(logits, id, count)
-  return { logprob, top }
 }

@@ -1,0 +1,78 @@
+/** A model in one role: its file, its tokenizer and the runner made from it. */
+import { ForerunError } from "../base/errors.ts"
+import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
+import { loadRunner } from "../runtime/load-runner.ts"
+import type { SessionRunner } from "../runtime/model-runner.ts"
+import { compareVocabularies } from "../text/compare-vocabularies.ts"
+import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts"
+import { defaultThreads, defaultWeights } from "./defaults.ts"
+import type { LoadModelOptions, ModelInfo } from "./types.ts"
+
+export interface Part {
+  readonly checkpoint: Checkpoint
+  readonly tokenizer: Tokenizer
+  readonly runner: SessionRunner
+  readonly info: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
+  readonly threads: number
+  readonly device: "cpu" | "webgpu"
+  dispose(): Promise<void>
+}
+
+type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "device" | "onProgress">
+
+export async function openPart(path: string, options: PartOptions): Promise<Part> {
+  const checkpoint = openCheckpoint(path)
+  try {
+    if (!checkpoint.tokenizer) throw new ForerunError("E_TOKENIZER", `${path}: the model brings no tokenizer`)
+    const weights = options.weights ?? defaultWeights(checkpoint)
+    const threads = options.threads ?? defaultThreads()
+    const device = options.device ?? "cpu"
+    const onProgress = (stage: "hashing" | "converting" | "loading") => options.onProgress?.({ stage })
+    const runner = await loadRunner(checkpoint, { weights, threads, device, onProgress })
+    const tokenizer = createTokenizer(checkpoint.tokenizer)
+    const { architecture, config, name } = checkpoint
+    return {
+      checkpoint,
+      tokenizer,
+      runner,
+      info: { path, architecture, config, weights, ...(name === undefined ? {} : { name }) },
+      threads,
+      device,
+      async dispose() {
+        await runner.dispose()
+        checkpoint.close()
+      },
+    }
+  } catch (thrown) {
+    checkpoint.close()
+    throw thrown
+  }
+}
+
+/** @throws E_DRAFT when the two do not speak of the same tokens */
+export async function openDraft(target: Part, path: string, options: LoadModelOptions): Promise<Part> {
+  const { weights, draftWeights = weights, ...rest } = options
+  const draft = await openPart(path, { ...rest, ...(draftWeights === undefined ? {} : { weights: draftWeights }) })
+  try {
+    checkVocabularies(target, draft)
+    return draft
+  } catch (thrown) {
+    await draft.dispose()
+    throw thrown
+  }
+}
+
+type Speaker = { readonly tokenizer: Tokenizer; readonly info: Pick<Part["info"], "path"> }
+
+/** @throws E_DRAFT naming the first token that differs */
+export function checkVocabularies(target: Speaker, draft: Speaker): void {
+  const { firstDifference: id } = compareVocabularies(target.tokenizer, draft.tokenizer)
+  if (id === undefined) return
+  const spelling = ({ tokenizer }: Speaker) =>
+    `${JSON.stringify(tokenizer.decode([id]))}${tokenizer.isSpecial(id) ? " (a control token)" : ""}`
+  throw new ForerunError(
+    "E_DRAFT",
+    `${draft.info.path} cannot draft for ${target.info.path}: token ${id} is ${spelling(draft)} there and ${spelling(target)} here`,
+    { hint: "a draft model needs the target's tokenizer" },
+  )
+}
