@@ -65,7 +65,9 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
       repetitions,
       rows: methodRows(measured),
       peers: rows,
-      ...(options.costCurve ? { costCurve: await model.costCurve() } : {}),
+      ...(options.costCurve
+        ? { costCurve: await guarded(signal, () => model.costCurve({ fresh: true, ...(signal ? { signal } : {}) })) }
+        : {}),
     }
   } finally {
     await model.dispose()

@@ -201,9 +201,9 @@ export class Engine {
     return scoreTokens(this.runner, tokens, signal)
   }
 
-  costCurve(): Promise<CostCurve> {
+  costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
     const { weights, threads, device } = this.info
-    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device })
+    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device }, options)
   }
 
   async dispose(): Promise<void> {
