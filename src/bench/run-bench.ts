@@ -151,7 +151,7 @@ async function promptTokens(model: Model, count: number, text: string | undefine
 }
 
 /** What an abort throws differs by where it lands; callers see E_ABORTED. */
-async function guarded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   try {
     signal?.throwIfAborted()
     return await work()

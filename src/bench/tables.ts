@@ -110,6 +110,22 @@ export function startUpTable(records: readonly BenchRecord[]): Table {
   return { head, rows }
 }
 
+/** Both shares of "everything else", and the profiler's own cost that lies between them. */
+export function profileTable(records: readonly BenchRecord[]): Table {
+  const share = (value: number) => `${(value * 100).toFixed(0)} %`
+  const rows = newest(records, "profile").map((one) => [
+    one.weights,
+    String(one.threads),
+    String(one.context),
+    one.stepMs.toFixed(1),
+    (one.profiledStepMs - one.stepMs).toFixed(1),
+    `${share(one.otherShare)} (at most ${share(one.otherShareUpperBound)})`,
+    share(one.profiledOtherShare),
+  ])
+  const head = ["weights", "threads", "context", "step, ms", "profiler adds, ms"]
+  return { head: [...head, "everything but products, by subtraction", "the same in the trace, uncorrected"], rows }
+}
+
 export function costCurveTable(records: readonly BenchRecord[]): Table {
   const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
   const sizes = [...new Set(curves.flatMap(({ costCurve }) => costCurve!.rows))].sort((a, b) => a - b)

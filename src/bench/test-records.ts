@@ -103,6 +103,7 @@ export const profileRecord: ProfileResult = {
   steps: 64,
   stepMs: 10,
   profiledStepMs: 14,
+  profilerMs: 4,
   nodes: 1000,
   profilerMsPerNode: 0.004,
   matrixMs: 8.2,

@@ -112,7 +112,7 @@ export function createProgram(onCode: (code: number) => void): Command {
   )
     .option("--methods <a,b,…>", 'methods, alternating; none with "" (default autoregressive)', names)
     .option("--option <method.key=value>", "option of a method; repeatable", pair)
-    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked")
+    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
     .option("-n, --max-tokens <n>", "new tokens a prompt (default 64)", integer(2))
     .option("--repetitions <n>", "how often everything is measured (default 10)", integer(1))
@@ -124,6 +124,9 @@ export function createProgram(onCode: (code: number) => void): Command {
       integer(1),
     )
     .option("--cost-curve", "measure what a pass of n rows costs")
+    .option("--perplexity <file>", "what each weight format (or --weights) does to the perplexity of this text")
+    .option("--start-up", "cold processes: time to the first text, and peak memory")
+    .option("--profile", "where a decode step's time goes")
     .option("--save", "write the result into bench/results too")
     .option("--report <dir>", "write a page with plots into this folder")
   return program
