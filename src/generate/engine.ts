@@ -12,12 +12,13 @@ import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
-import { createRandom } from "../tensor/random.ts"
+import { createRandom, type Random } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
 import { encodePrompt } from "./prompt.ts"
+import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
 import type {
   GenerateOptions,
@@ -80,6 +81,21 @@ export class Engine {
     given: GenerateOptions = {},
     signal = neverAborted,
   ): AsyncGenerator<StreamEvent, GenerateResult> {
+    const n = integer("n", given.n ?? 1, 1, 128)
+    const { seed = Math.floor(Math.random() * 2 ** 32) } = given
+    const sample = (index: number) => {
+      const random = createRandom(seed).fork("sample")
+      // The first of several is the answer that is alone without the others.
+      return this.#answer(input, { ...given, seed }, { signal, random: index === 0 ? random : random.fork(index) })
+    }
+    return yield* n === 1 ? sample(0) : sampleMany(n, sample)
+  }
+
+  async *#answer(
+    input: PromptInput,
+    given: GenerateOptions & { readonly seed: number },
+    { signal, random }: { readonly signal: AbortSignal; readonly random: Random },
+  ): AsyncGenerator<StreamEvent, GenerateResult> {
     const { config } = this.info
     const method = await loadMethod(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
@@ -88,7 +104,6 @@ export class Engine {
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
     const logprobs = given.logprobs === undefined ? undefined : integer("logprobs", given.logprobs, 0, 20)
-    const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32)
     const stopIds = new Set([...this.tokenizer.eosTokens, ...config.eosTokens])
     const stopper = createStopper({
       stopIds,
@@ -121,7 +136,7 @@ export class Engine {
         options,
         tokenizer: this.tokenizer,
         sampler: createSampler(sampling),
-        random: createRandom(seed).fork("sample"),
+        random,
         limits: { maxTokens, stopIds },
         ...(logprobs === undefined ? {} : { logprobs }),
         signal,
@@ -182,7 +197,7 @@ export class Engine {
       ...(stopString === undefined ? {} : { stopString }),
       method: method.name,
       lossless: method.promise(options) === "lossless",
-      seed,
+      seed: given.seed,
       ...(speculation ? { speculation } : {}),
       passes: { target: spent.passes, draft: draftPasses },
       timings: {
