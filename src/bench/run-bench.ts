@@ -7,6 +7,7 @@ import type { ModelInfo } from "../generate/types.ts"
 import { loadMethod } from "../methods/index.ts"
 import { measureMethods, methodRows } from "./compare-methods.ts"
 import { comparePeer } from "./compare-peer.ts"
+import { guarded } from "./guarded.ts"
 import { describeMachine, describeSource } from "./machine.ts"
 import { ourSide } from "./our-side.ts"
 import { startLlamaCpp } from "./peers/llama-cpp.ts"
@@ -148,17 +149,6 @@ async function promptTokens(model: Model, count: number, text: string | undefine
   if (tokens.length < count)
     throw new ForerunError("E_INPUT", `the text has ${tokens.length} tokens, ${count} are needed`)
   return Array.from(tokens.subarray(0, count))
-}
-
-/** What an abort throws differs by where it lands; callers see E_ABORTED. */
-export async function guarded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  try {
-    signal?.throwIfAborted()
-    return await work()
-  } catch (thrown) {
-    if (signal?.aborted) throw new ForerunError("E_ABORTED", "the benchmark was aborted", { cause: thrown })
-    throw thrown
-  }
 }
 
 function atLeast(name: string, value: number, low: number): number {

@@ -91,6 +91,22 @@ export function createProgram(onCode: (code: number) => void): Command {
     ),
   )
 
+  withGenerateFlags(
+    verb(
+      "verify",
+      "The lossless certificate of a method: the same prompts by plain decoding and by it.",
+      async () => (await import("./commands/verify.ts")).verify,
+    ),
+  )
+    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
+    .option("--limit <n>", "the first n prompts of each category", integer(1))
+    .option(
+      "--law-samples <n>",
+      "with a temperature: short samples that must follow the law (default 2000)",
+      integer(20),
+    )
+    .addHelpText("after", verifyHelp)
+
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
 
   verb(
@@ -131,6 +147,11 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--report <dir>", "write a page with plots into this folder")
   return program
 }
+
+const verifyHelp = `
+Greedy answers must have the same tokens and the same bits of log-probabilities. With --temperature the same seeds are
+tried as well, and short samples must follow the law of plain decoding. The exit code is 1 when a method that promises
+lossless is not.`
 
 const generateHelp = `
 With --prompts each line is answered on its own and gives one line of results. Turns are answered in order, each with the

@@ -1,18 +1,20 @@
 /** forerun bench: measures methods side by side and against other engines, and what a model costs by itself. */
+
+import { guarded } from "../../bench/guarded.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
 import { measureProfile } from "../../bench/profile.ts"
 import { type BenchRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
 import { writeReport } from "../../bench/report/page.ts"
-import { guarded, runBench } from "../../bench/run-bench.ts"
+import { runBench } from "../../bench/run-bench.ts"
 import { measureStartUp } from "../../bench/start-up.ts"
 import type { BenchProgress, PeerName } from "../../bench/types.ts"
 import { findModel } from "../../store/find.ts"
+import { createReporter } from "../bench-progress.ts"
 import { describeRecord } from "../describe-bench.ts"
 import type { EngineFlags } from "../flags.ts"
 import { catchInterrupt } from "../interrupt.ts"
 import { type Output, usageError } from "../output.ts"
-import { isBad, readPrompts } from "../prompts-file.ts"
-import { readText } from "../read-text.ts"
+import { readTaskFiles, readText } from "../read-text.ts"
 
 interface Flags extends EngineFlags {
   readonly methods?: readonly string[]
@@ -43,15 +45,7 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
   if (flags.device === "webgpu") throw usageError("bench measures the cpu")
   if (flags.limit !== undefined && flags.prompts === undefined) throw usageError("--limit goes with --prompts")
   const interrupt = catchInterrupt()
-  let told = ""
-  const watch: Watch = {
-    signal: interrupt.signal,
-    onProgress({ stage, done, total }) {
-      const line = `${stage}: ${Math.floor((done / Math.max(1, total)) * 10) * 10} %`
-      if (line !== told) output.note(line)
-      told = line
-    },
-  }
+  const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
     const records: BenchRecord[] = []
     for (const measure of await measurements(flags, watch)) {
@@ -73,7 +67,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   const wanted = [...(await modelMeasurements(flags, watch))]
   const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
   if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
-  const prompts = files && (await promptsOf(files, flags.limit))
+  const prompts = files && (await readTaskFiles(files, flags.limit))
   const { model, weights, threads, offline, maxTokens, repetitions, contexts, prefillTokens } = rest
   const same = { model, weights, threads, offline, maxTokens, repetitions, contexts, prefillTokens }
   const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
@@ -118,14 +112,6 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
     )
   if (profile) wanted.push(() => measureProfile({ ...some, model, ...(weights ? { weights } : {}) }))
   return wanted
-}
-
-async function promptsOf(files: readonly string[], limit: number | undefined) {
-  const lines = await Promise.all(files.map(async (file) => readPrompts(await readText(file), limit)))
-  return lines.flat().map((line) => {
-    if (isBad(line)) throw line.error // a measurement over other prompts than were asked for would mislead
-    return line
-  })
 }
 
 /** "medusa.width" = "3" as the option `width` of `medusa`. */
