@@ -56,6 +56,9 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
     for (const name of peers)
       rows.push(await guarded(signal, () => againstPeer(name, model, options, repetitions, tell(name))))
     const { info } = model
+    const drafts = measured.some(({ results }) => results[0]!.speculation !== undefined)
+    const fresh = { fresh: true, ...(signal ? { signal } : {}) }
+    const costCurve = options.costCurve || drafts ? await guarded(signal, () => model.costCurve(fresh)) : undefined
     return {
       kind: "bench",
       ...describeSource(),
@@ -64,11 +67,9 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
       weights: info.weights,
       threads: info.threads,
       repetitions,
-      rows: methodRows(measured),
+      rows: methodRows(measured, costCurve),
       peers: rows,
-      ...(options.costCurve
-        ? { costCurve: await guarded(signal, () => model.costCurve({ fresh: true, ...(signal ? { signal } : {}) })) }
-        : {}),
+      ...(costCurve ? { costCurve } : {}),
     }
   } finally {
     await model.dispose()

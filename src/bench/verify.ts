@@ -10,6 +10,7 @@ import { compareAnswers } from "./compare-answers.ts"
 import { guarded } from "./guarded.ts"
 import { checkLaw, type LawResult } from "./law-check.ts"
 import { promptInput } from "./prompts.ts"
+import { poolSpeculation } from "./speculation.ts"
 import { type CostPair, costRatio, type Interval } from "./statistics.ts"
 import type { BenchProgress, BenchPrompt } from "./types.ts"
 
@@ -120,7 +121,7 @@ async function certify(model: Model, options: VerifyOptions): Promise<Certificat
     differences,
     maxLogitDifference,
     ...sampled,
-    meanAcceptedLength: pooledLength(ours),
+    meanAcceptedLength: poolSpeculation(ours)?.meanAcceptedLength ?? 1,
     passes: {
       target: sum(ours, ({ passes }) => passes.target),
       draft: sum(ours, ({ passes }) => passes.draft),
@@ -140,16 +141,8 @@ export function broken({ promise, differences, maxLogitDifference, law }: Certif
   return reasons
 }
 
-/** Tokens a verification, over all rounds of all answers; plain decoding's is 1. */
-export function pooledLength(results: readonly GenerateResult[]): number {
-  const spoken = results.flatMap(({ speculation }) => speculation ?? [])
-  const rounds = spoken.reduce((sum, one) => sum + one.rounds, 0)
-  const tokens = spoken.reduce((sum, one) => sum + one.rounds * one.meanAcceptedLength, 0)
-  return rounds > 0 ? tokens / rounds : 1
-}
-
 /** Decoding after the first token, which comes out of reading the prompt. */
-export const costPair = (plain: GenerateResult, ours: GenerateResult): CostPair => ({
+const costPair = (plain: GenerateResult, ours: GenerateResult): CostPair => ({
   plain: [plain.timings.decodeMs],
   ours: [ours.timings.decodeMs],
   plainTokens: Math.max(0, plain.tokens.length - 1),

@@ -1,6 +1,13 @@
 /** What `forerun bench` measured, as tables for people. */
 import type { BenchRecord } from "../bench/record.ts"
-import { costCurveTable, perplexityTable, profileTable, startUpTable, type Table } from "../bench/tables.ts"
+import {
+  acceptanceTable,
+  costCurveTable,
+  perplexityTable,
+  profileTable,
+  startUpTable,
+  type Table,
+} from "../bench/tables.ts"
 import type { BenchResult } from "../bench/types.ts"
 import { table } from "./terminal.ts"
 
@@ -20,7 +27,7 @@ function describeBench(result: BenchResult): string {
   const { model, weights, threads, repetitions, rows, peers, costCurve } = result
   const parts = [`${model.name} · weights ${weights} · threads ${threads} · ${repetitions} repetitions`]
   if (rows.length > 0) {
-    const headings = ["method", "category", "prompts", "tokens", "tokens/s", "accepted", "passes", "speedup"]
+    const headings = ["method", "category", "prompts", "tokens", "tokens/s", "accepted", "passes", "rows", "speedup"]
     const cells = rows.map((row) => [
       row.method,
       row.category,
@@ -29,10 +36,17 @@ function describeBench(result: BenchResult): string {
       speed(row.tokensPerSecond),
       row.meanAcceptedLength.toFixed(2),
       `${row.passes.target}${row.passes.draft > 0 ? ` + ${row.passes.draft}` : ""}`,
+      `${row.targetRows}`,
       interval(row.speedup),
+      row.predicted ? row.predicted.speedup.toFixed(2) : "–",
+      `${(row.loops * 100).toFixed(0)} %`,
     ])
-    parts.push(table(headings, cells))
+    parts.push(table([...headings, "predicted", "loops"], cells))
   }
+  if (rows.some(({ speculation }) => speculation !== undefined)) parts.push(shown(acceptanceTable([result])))
+  for (const { method, category, predicted } of rows)
+    if (predicted && predicted.unmodelled.length > 0)
+      parts.push(`${method}, ${category}: the prediction leaves out ${predicted.unmodelled.join(", ")}`)
   for (const peer of peers) {
     const decode = peer.contexts.map((row) => [
       `decode after ${row.context}`,
