@@ -18,11 +18,18 @@ export interface IntervalRow {
 export function intervalChart(
   title: string,
   rows: readonly IntervalRow[],
-  options: { readonly reference: number; readonly format: (value: number) => string; readonly axis: string },
+  options: {
+    readonly reference: number
+    readonly format: (value: number) => string
+    readonly axis: string
+    /** Of the series, when the labels do not tell. */
+    readonly names?: readonly string[]
+  },
 ): string {
-  const { reference, format } = options
-  const rowHeight = 30
-  const [top, bottom] = [12, 12 + rows.length * rowHeight]
+  const { reference, format, names = [] } = options
+  const rowHeight = names.length > 0 ? 24 : 30
+  const top = names.length > 0 ? 34 : 12
+  const bottom = top + rows.length * rowHeight
   const values = rows.flatMap(({ value }) => [value.low, value.high])
   const marks = ticks(Math.min(reference, ...values), Math.max(reference, ...values))
   const x = linearScale(marks[0]!, marks.at(-1)!, labelWidth, width - right)
@@ -51,7 +58,11 @@ export function intervalChart(
     class: "axis",
     "text-anchor": "middle",
   })
-  return svg(width, bottom + 46, title, grid.join("") + middle + items.join("") + axis)
+  const keys = legend(
+    names.map((name, i) => [name, i] as const),
+    labelWidth,
+  )
+  return svg(width, bottom + 46, title, keys + grid.join("") + middle + items.join("") + axis)
 }
 
 export interface Series {
@@ -97,7 +108,7 @@ export function lineChart(title: string, series: readonly Series[], axes: Axes) 
       { class: `s${i % colours}` },
       element("path", { d: path, class: "line" }) +
         dots.join("") +
-        text(edge + 12, labels[i]! + 4, label, { class: "label" }),
+        text(x(points.at(-1)![0]) + 12, labels[i]! + 4, label, { class: "label" }),
     )
   })
   const names =

@@ -15,18 +15,23 @@ export function methods(records: readonly BenchRecord[]): string {
   if (from.length === 0) return ""
   const names = methodNames(from)
   const several = from.length > 1
-  const rows = from.flatMap((record) =>
-    record.rows
-      .filter(({ speedup, method }) => speedup && (names.length === 0 || method !== plain))
-      .map(({ method, category, speedup }) => ({
-        label: [method, category, several ? `${record.weights}/${record.threads}` : ""].filter(Boolean).join(", "),
-        value: speedup!,
-        series: Math.max(0, names.indexOf(method)),
-      })),
-  )
+  const rows = from.flatMap((record) => {
+    const shown = record.rows.filter(({ speedup, method }) => speedup && (names.length === 0 || method !== plain))
+    const categories = [...new Set(shown.map(({ category }) => category))]
+    // Task by task, its name beside the first of the methods.
+    return categories.flatMap((category) =>
+      shown
+        .filter((row) => row.category === category)
+        .map(({ method, speedup }, i) => ({
+          label: i > 0 ? "" : several ? `${category}, ${record.weights}/${record.threads}` : category,
+          value: speedup!,
+          series: Math.max(0, names.indexOf(method)),
+        })),
+    )
+  })
   const words =
     "Decoding speed relative to plain decoding of the same prompts: sums over prompts, taking turns, with 95 % intervals; right of the dashed line the method is faster."
-  const options = { reference: 1, format: times, axis: "speed relative to plain decoding" }
+  const options = { reference: 1, format: times, axis: "speed relative to plain decoding", names }
   const chart = rows.length > 0 ? intervalChart("Speed relative to plain decoding", rows, options) : ""
   return section({ title: "Speed by task", words, chart, table: methodSpeedTable(records), from })
 }

@@ -32,7 +32,8 @@ test("is well-formed and holds a chart for each kind of record", () => {
   for (const words of [
     "1.50×",
     "reading 512",
-    "medusa, coding",
+    "medusa",
+    "coding",
     "+0.80 %",
     "0.88 s",
     "18 % (at most 22 %)",
