@@ -50,13 +50,13 @@ export const summaries = (result: GenerateResult): string => (result.choices ?? 
 export function summary({ tokens, promptTokens, passes, timings, finishReason, speculation }: GenerateResult): string {
   const speed = timings.tokensPerSecond > 0 ? ` · ${timings.tokensPerSecond.toFixed(1)} tokens/s` : ""
   const draft = passes.draft > 0 ? ` + ${passes.draft} draft` : ""
-  const drafts = speculation
-    ? ` · ${speculation.accepted} of ${speculation.drafted} drafted accepted, ${speculation.meanAcceptedLength.toFixed(2)} tokens a verification`
+  const rounds = speculation
+    ? ` · ${count(speculation.rounds, "round")} of ${speculation.meanAcceptedLength.toFixed(2)} tokens, ${speculation.accepted} of ${speculation.drafted} drafted accepted`
     : ""
   const end = finishReason === "stop" ? "" : finishReason === "length" ? " · length limit" : " · aborted"
   return (
     `${count(promptTokens, "prompt token")} → ${count(tokens.length, "token")}${speed}` +
-    ` · ${count(passes.target, "pass", "passes")}${draft}${drafts} · first token after ${formatSeconds(timings.firstTokenMs)}${end}`
+    ` · ${count(passes.target, "pass", "passes")}${draft}${rounds} · first token after ${formatSeconds(timings.firstTokenMs)}${end}`
   )
 }
 

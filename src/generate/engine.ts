@@ -5,7 +5,7 @@ import { resolveOptions } from "../decoding/options.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
-import type { StreamEvent, Token } from "../decoding/step.ts"
+import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
 import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
@@ -17,6 +17,7 @@ import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
+import { appendText } from "./pieces.ts"
 import { encodePrompt } from "./prompt.ts"
 import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
@@ -129,6 +130,7 @@ export class Engine {
     const tokens: Token[] = []
     let text = ""
     let stopString: string | undefined
+    const accepted = new Map<number, number>()
     const run = method.run(
       { tokens: prompt },
       {
@@ -152,26 +154,28 @@ export class Engine {
         }
         const step = next.value
         tally.add(step)
+        if (step.type === "draft-verified") accepted.set(step.branch, step.accepted)
         if (step.type !== "tokens-committed") {
           yield step
           continue
         }
         firstToken ??= performance.now()
         // A stop string may end inside a run of tokens that was committed at once: what follows it is not the answer.
-        let appended = ""
+        const appended: TextAppended[] = []
+        const drafted = accepted.get(step.branch) ?? 0 // accepted draft tokens are committed first
+        accepted.delete(step.branch)
         let count = 0
         for (const token of step.tokens) {
-          count++
           tokens.push(token)
           const result = stopper.push(token.id)
-          appended += result.text
+          appendText(appended, { branch: step.branch, text: result.text, isDrafted: count++ < drafted })
           if (result.stopped === "string") stopString = result.stopString
           if (result.stopped) break
         }
         yield { ...step, positions: step.positions.slice(0, count), tokens: step.tokens.slice(0, count) }
-        if (appended !== "") {
-          text += appended
-          yield { type: "text-appended", branch: step.branch, text: appended }
+        for (const piece of appended) {
+          text += piece.text
+          yield piece
         }
         if (stopString !== undefined) break
       }
