@@ -82,9 +82,11 @@ export const summary = ({ name, path, architecture }: ModelInfo): ModelSummary =
   architecture,
 })
 
-const open = ({ model, weights, threads, signal, offline }: BenchOptions): Promise<Model> =>
+const open = ({ model, weights, draft, draftWeights, threads, signal, offline }: BenchOptions): Promise<Model> =>
   loadModel(model, {
     ...(weights ? { weights } : {}),
+    ...(draft ? { draft } : {}),
+    ...(draftWeights ? { draftWeights } : {}),
     ...(threads === undefined ? {} : { threads }),
     ...(signal ? { signal } : {}),
     ...(offline === undefined ? {} : { offline }),

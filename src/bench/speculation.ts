@@ -1,8 +1,9 @@
 /** What drafting achieved over many answers, and what that should have gained. */
-import type { GenerateResult, Speculation } from "../generate/types.ts"
+import type { SpeculationReport } from "../decoding/speculation-report.ts"
+import type { GenerateResult } from "../generate/types.ts"
 import { type CostCurve, relativeCost } from "../runtime/cost-curve.ts"
 
-export interface PooledSpeculation extends Speculation {
+export interface PooledSpeculation extends SpeculationReport {
   /** Element i: share of rounds that accepted more than i drafted tokens. */
   readonly byPosition: readonly number[]
 }
@@ -10,7 +11,7 @@ export interface PooledSpeculation extends Speculation {
 /** Rounds of all answers together, so that long answers weigh more (as Spec-Bench counts); undefined without drafts. */
 export function poolSpeculation(results: readonly GenerateResult[]): PooledSpeculation | undefined {
   const each = results.flatMap(({ speculation }) => speculation ?? [])
-  const sum = (value: (one: Speculation) => number) => each.reduce((total, one) => total + value(one), 0)
+  const sum = (value: (one: SpeculationReport) => number) => each.reduce((total, one) => total + value(one), 0)
   const rounds = sum((one) => one.rounds)
   if (rounds === 0) return undefined
   const longest = Math.max(...each.map(({ histogram }) => histogram.length))
@@ -30,7 +31,7 @@ export function poolSpeculation(results: readonly GenerateResult[]): PooledSpecu
  * Tokens a round over what a round's pass costs, in passes of one row. It leaves out drafting itself, work between
  * passes, contexts longer than the curve's, and that rounds differ in size.
  */
-export function predictedSpeedup(curve: CostCurve, one: Speculation): number {
+export function predictedSpeedup(curve: CostCurve, one: SpeculationReport): number {
   return one.meanAcceptedLength / relativeCost(curve, 1 + one.drafted / one.rounds)
 }
 

@@ -26,6 +26,9 @@ export interface BenchOptions {
   /** Options of single methods, by method name. */
   readonly methodOptions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly weights?: WeightFormat
+  /** A model that drafts, for methods that need one, and its format. */
+  readonly draft?: string
+  readonly draftWeights?: WeightFormat
   readonly threads?: number
   /** Default: a few of our own. */
   readonly prompts?: readonly BenchPrompt[]

@@ -9,6 +9,7 @@ import {
   names,
   pair,
   withCommonFlags,
+  withDraftFlags,
   withEngineFlags,
   withGenerateFlags,
   withModelFlags,
@@ -119,11 +120,13 @@ export function createProgram(onCode: (code: number) => void): Command {
 
   verb("rm <model>", "Remove a model from the Hugging Face cache.", async () => (await import("./commands/rm.ts")).rm)
 
-  withEngineFlags(
-    verb(
-      "bench",
-      "Measure methods side by side, interleaved and repeated.",
-      async () => (await import("./commands/bench.ts")).bench,
+  withDraftFlags(
+    withEngineFlags(
+      verb(
+        "bench",
+        "Measure methods side by side, interleaved and repeated.",
+        async () => (await import("./commands/bench.ts")).bench,
+      ),
     ),
   )
     .option("--methods <a,b,…>", 'methods, alternating; none with "" (default autoregressive)', names)

@@ -58,17 +58,6 @@ export interface TokenReport {
   readonly top: readonly (TokenLogprob & { readonly text: string })[]
 }
 
-/** What came of drafting: totals over the rounds of an answer. */
-export interface Speculation {
-  readonly rounds: number
-  readonly drafted: number
-  readonly accepted: number
-  /** Tokens a round, the target's own included. */
-  readonly meanAcceptedLength: number
-  /** Element i: rounds that accepted i drafted tokens. */
-  readonly histogram: readonly number[]
-}
-
 export interface GenerateResult {
   readonly text: string
   readonly tokens: number[]
@@ -82,8 +71,6 @@ export interface GenerateResult {
   /** Of methods that draft and verify. */
   readonly speculation?: SpeculationReport
   readonly passes: { readonly target: number; readonly draft: number }
-  /** Of methods that draft. */
-  readonly speculation?: Speculation
   readonly timings: {
     readonly loadMs: number
     readonly prefillMs: number

@@ -68,8 +68,20 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
   if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
   const prompts = files && (await readTaskFiles(files, flags.limit))
-  const { model, weights, threads, offline, maxTokens, repetitions, contexts, prefillTokens } = rest
-  const same = { model, weights, threads, offline, maxTokens, repetitions, contexts, prefillTokens }
+  const { model, weights, draft, draftWeights, threads, offline, maxTokens, repetitions, contexts, prefillTokens } =
+    rest
+  const same = {
+    model,
+    weights,
+    draft,
+    draftWeights,
+    threads,
+    offline,
+    maxTokens,
+    repetitions,
+    contexts,
+    prefillTokens,
+  }
   const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
   wanted.push(() =>
     runBench({
