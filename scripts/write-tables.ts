@@ -7,6 +7,7 @@ import {
   markdown,
   newest,
   perplexityTable,
+  profileTable,
   provenance,
   speedTable,
   startUpTable,
@@ -44,6 +45,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     speed: measured(speedTable(records), withPeers(records)),
     perplexity: measured(perplexityTable(records), newest(records, "perplexity")),
     "start-up": measured(startUpTable(records), newest(records, "start-up")),
+    profile: measured(profileTable(records), newest(records, "profile")),
     "cost-curve": measured(costCurveTable(records), curves),
   }
 }

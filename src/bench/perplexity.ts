@@ -17,7 +17,7 @@ export interface PerplexityOptions {
   readonly textFile?: string
   /** Default all. float32 is always measured: the others are given relative to it. */
   readonly formats?: readonly WeightFormat[]
-  /** Tokens of the one window, default 1,024. */
+  /** Tokens of the one window, default 2,048, or the context where it is shorter. */
   readonly tokens?: number
   readonly threads?: number
   readonly offline?: boolean
@@ -50,17 +50,18 @@ const stretch = 32
 /** @throws E_INPUT when the text is shorter than wanted, E_ABORTED, and what loading throws */
 export async function measurePerplexity(options: PerplexityOptions): Promise<PerplexityResult> {
   const { text, signal, onProgress } = options
-  const wanted = options.tokens ?? 1024
   const others = (options.formats ?? weightFormats).filter((format) => format !== "f32")
   const formats: WeightFormat[] = ["f32", ...new Set(others)]
   const open = options.openModel ?? ((weights) => loadModel(options.model, loadOptions(options, weights)))
   const scores: { weights: WeightFormat; logprobs: readonly number[]; meanNll: number; perplexity: number }[] = []
   let model: ModelSummary | undefined
+  let wanted = 0
   for (const [done, weights] of formats.entries()) {
     onProgress?.({ stage: weights, done, total: formats.length })
     const loaded = await open(weights)
     try {
       model = summary(loaded.info)
+      wanted = options.tokens ?? Math.min(2048, loaded.info.config.context)
       const tokens = await loaded.encodePrompt(text, { raw: true })
       if (tokens.length < wanted)
         throw new ForerunError("E_INPUT", `the text has ${tokens.length} tokens, ${wanted} are wanted`)

@@ -16,18 +16,23 @@ const pace: Record<string, number> = { autoregressive: 10, fast: 4 }
 /** Decodes 8 tokens a prompt at its method's pace; the machine gets slower with every call. */
 function fakeModel(asked: string[] = []): Model & { disposed: boolean } {
   let drift = 1
+  let rows = 0
   const model = {
     info,
     disposed: false,
     async generate(prompt: string, { method = "autoregressive", maxTokens = 8 }) {
       asked.push(`${method}:${prompt}`)
       drift *= 1.001
+      rows += method === "fast" ? 40 : 20
       const decodeMs = pace[method]! * (maxTokens - 1) * drift
       return {
+        promptTokens: 5,
         tokens: Array.from({ length: maxTokens }, (_, i) => i),
         passes: { target: maxTokens, draft: method === "fast" ? 3 : 0 },
         timings: { loadMs: 0, prefillMs: 50 * drift, decodeMs, firstTokenMs: 50, tokensPerSecond: 0 },
-        ...(method === "fast" ? { speculation: { meanAcceptedLength: 2.5 } } : {}),
+        ...(method === "fast"
+          ? { speculation: { rounds: 4, drafted: 8, accepted: 6, meanAcceptedLength: 2.5, histogram: [1, 0, 3] } }
+          : {}),
       } as unknown as GenerateResult
     },
     async *stream(_: unknown, { maxTokens = 1 }) {
@@ -35,6 +40,7 @@ function fakeModel(asked: string[] = []): Model & { disposed: boolean } {
         yield { type: "tokens-committed", branch: 0, positions: [i], tokens: [{ id: i }] }
       return {} as GenerateResult
     },
+    ledger: async () => ({ rows }),
     async dispose() {
       model.disposed = true
     },
@@ -66,6 +72,21 @@ test("every repetition runs each prompt by every method, one right after the oth
   expect(fast.speedup!.low).toBeGreaterThan(2.4)
   expect(fast.wholeSpeedup!.median).toBeLessThan(fast.speedup!.median) // reading the prompt is not faster
   expect(fast).toMatchObject({ tokens: 24, meanAcceptedLength: 2.5, passes: { target: 24, draft: 9 } })
+  expect([rows[2]!.targetRows, fast.targetRows]).toEqual([45, 105]) // without the prompts' five rows
+  expect(fast.speculation).toMatchObject({ rounds: 12, drafted: 24, accepted: 18, histogram: [3, 0, 9] })
+  expect(fast).not.toHaveProperty("predicted")
+})
+
+test("the cost curve and the acceptance predict a speed-up, and say what they left out when it is far off", async () => {
+  const methods = ["autoregressive", "fast"]
+  const measured = await measureMethods(fakeModel(), { methods, prompts, repetitions: 1, maxTokens: 8 })
+  const last = (...milliseconds: number[]) => methodRows(measured, { rows: [1, 3], milliseconds, context: 64 }).at(-1)!
+  const near = last(10, 10) // three rows for the price of one: 2.5 tokens a pass, as measured
+  expect(near.predicted).toEqual({ speedup: 2.5, unmodelled: [] })
+  const far = last(10, 20)
+  expect(far.predicted!.speedup).toBe(1.25)
+  expect(far.predicted!.unmodelled).toContain("passes of the draft model")
+  expect(last(10, 10).speculation!.byPosition).toEqual([0.75, 0.75])
 })
 
 test("without plain decoding there is no speed-up to report", async () => {

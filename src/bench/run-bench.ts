@@ -7,6 +7,7 @@ import type { ModelInfo } from "../generate/types.ts"
 import { loadMethod } from "../methods/index.ts"
 import { measureMethods, methodRows } from "./compare-methods.ts"
 import { comparePeer } from "./compare-peer.ts"
+import { guarded } from "./guarded.ts"
 import { describeMachine, describeSource } from "./machine.ts"
 import { ourSide } from "./our-side.ts"
 import { startLlamaCpp } from "./peers/llama-cpp.ts"
@@ -55,6 +56,9 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
     for (const name of peers)
       rows.push(await guarded(signal, () => againstPeer(name, model, options, repetitions, tell(name))))
     const { info } = model
+    const drafts = measured.some(({ results }) => results[0]!.speculation !== undefined)
+    const fresh = { fresh: true, ...(signal ? { signal } : {}) }
+    const costCurve = options.costCurve || drafts ? await guarded(signal, () => model.costCurve(fresh)) : undefined
     return {
       kind: "bench",
       ...describeSource(),
@@ -63,9 +67,9 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
       weights: info.weights,
       threads: info.threads,
       repetitions,
-      rows: methodRows(measured),
+      rows: methodRows(measured, costCurve),
       peers: rows,
-      ...(options.costCurve ? { costCurve: await model.costCurve() } : {}),
+      ...(costCurve ? { costCurve } : {}),
     }
   } finally {
     await model.dispose()
@@ -78,9 +82,11 @@ export const summary = ({ name, path, architecture }: ModelInfo): ModelSummary =
   architecture,
 })
 
-const open = ({ model, weights, threads, signal, offline }: BenchOptions): Promise<Model> =>
+const open = ({ model, weights, draft, draftWeights, threads, signal, offline }: BenchOptions): Promise<Model> =>
   loadModel(model, {
     ...(weights ? { weights } : {}),
+    ...(draft ? { draft } : {}),
+    ...(draftWeights ? { draftWeights } : {}),
     ...(threads === undefined ? {} : { threads }),
     ...(signal ? { signal } : {}),
     ...(offline === undefined ? {} : { offline }),
@@ -146,17 +152,6 @@ async function promptTokens(model: Model, count: number, text: string | undefine
   if (tokens.length < count)
     throw new ForerunError("E_INPUT", `the text has ${tokens.length} tokens, ${count} are needed`)
   return Array.from(tokens.subarray(0, count))
-}
-
-/** What an abort throws differs by where it lands; callers see E_ABORTED. */
-async function guarded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  try {
-    signal?.throwIfAborted()
-    return await work()
-  } catch (thrown) {
-    if (signal?.aborted) throw new ForerunError("E_ABORTED", "the benchmark was aborted", { cause: thrown })
-    throw thrown
-  }
 }
 
 function atLeast(name: string, value: number, low: number): number {

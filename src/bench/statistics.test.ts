@@ -1,7 +1,7 @@
 /** Medians and bootstrap intervals on values and distributions whose answers are known. */
 import { expect, test } from "vitest"
 import { createRandom } from "../tensor/random.ts"
-import { groupedInterval, median, medianInterval, quantile, ratioInterval } from "./statistics.ts"
+import { costRatio, groupedInterval, median, medianInterval, quantile, ratioInterval } from "./statistics.ts"
 
 test("median and quantile", () => {
   expect(median([3, 1, 2])).toBe(2)
@@ -60,4 +60,22 @@ test("ratios are taken pair by pair", () => {
     ),
   ).toEqual({ median: 1.5, low: 1.5, high: 1.5 })
   expect(() => ratioInterval([1], [1, 2])).toThrow(/pairs/)
+})
+
+test("cost a token is a ratio of sums over prompts, medians within each", () => {
+  const pair = (plain: number, ours: number, tokens: number) => ({
+    plain: [plain, plain, plain * 9], // one slow spell
+    ours: [ours, ours, ours],
+    plainTokens: tokens,
+    ourTokens: tokens,
+  })
+  // 1000 ms against 500 and 10 against 20: 1010 / 520, where the mean of ratios would say 1.25.
+  const found = costRatio([pair(1000, 500, 100), pair(10, 20, 1)])!
+  expect(found.median).toBeCloseTo(1010 / 520, 12)
+  expect(found.low).toBeLessThan(found.median)
+  expect(costRatio([pair(1000, 500, 100), pair(10, 20, 1)])).toEqual(found)
+  const fewer = { ...pair(1000, 500, 100), ourTokens: 50 } // half the tokens in half the time is no faster
+  expect(costRatio([fewer])!.median).toBeCloseTo(1, 12)
+  expect(costRatio([pair(10, 10, 0)])).toBeUndefined()
+  expect(costRatio([])).toBeUndefined()
 })

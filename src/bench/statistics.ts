@@ -56,3 +56,39 @@ export function ratioInterval(above: readonly number[], below: readonly number[]
     seed,
   )
 }
+
+/** What one prompt cost two sides, repetition by repetition, and how many tokens each gave for it. */
+export interface CostPair {
+  readonly plain: readonly number[]
+  readonly ours: readonly number[]
+  readonly plainTokens: number
+  readonly ourTokens: number
+}
+
+/**
+ * Cost a token of the one side over that of the other, each a ratio of sums over prompts (long answers weigh more, as
+ * they do for a user); a prompt's cost is its median over repetitions. Prompts are resampled whole, both sides
+ * together, and the repetitions within each. Undefined where a side has no tokens or took no time.
+ */
+export function costRatio(pairs: readonly CostPair[], seed = 0): Interval | undefined {
+  const ratio = (chosen: readonly CostPair[]) => {
+    const sum = (value: (pair: CostPair) => number) => chosen.reduce((total, pair) => total + value(pair), 0)
+    const plain = sum(({ plain }) => median(plain)) / sum(({ plainTokens }) => plainTokens)
+    return plain / (sum(({ ours }) => median(ours)) / sum(({ ourTokens }) => ourTokens))
+  }
+  const found = pairs.length > 0 ? ratio(pairs) : Number.NaN
+  if (!Number.isFinite(found) || found <= 0) return undefined
+  const random = createRandom(seed).fork("bootstrap")
+  const ratios: number[] = []
+  for (let i = 0; i < resamples; i++) {
+    const chosen = pairs.map(() => {
+      const pair = pairs[draw(pairs.length, random)]!
+      const repetitions = pair.plain.map(() => draw(pair.plain.length, random))
+      return { ...pair, plain: repetitions.map((at) => pair.plain[at]!), ours: repetitions.map((at) => pair.ours[at]!) }
+    })
+    const value = ratio(chosen)
+    if (Number.isFinite(value)) ratios.push(value) // a draw of answers without decoding has none
+  }
+  ratios.sort((a, b) => a - b)
+  return { median: found, low: quantile(ratios, 0.025), high: quantile(ratios, 0.975) }
+}

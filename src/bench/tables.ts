@@ -1,7 +1,7 @@
 /** Tables from result records, for documents and reports. Of records of the same thing the newest counts. */
 import type { BenchRecord } from "./record.ts"
 import type { Interval } from "./statistics.ts"
-import type { BenchResult } from "./types.ts"
+import type { BenchResult, BenchRow } from "./types.ts"
 
 export interface Table {
   readonly head: readonly string[]
@@ -73,11 +73,44 @@ export function methodSpeedTable(records: readonly BenchRecord[]): Table {
       String(record.threads),
       rate(row.tokensPerSecond),
       row.meanAcceptedLength.toFixed(2),
+      `${row.passes.target}${row.passes.draft > 0 ? ` + ${row.passes.draft}` : ""}`,
+      row.targetRows === undefined ? "–" : String(row.targetRows), // older records lack it
       row.speedup ? range(row.speedup) : "–",
+      row.predicted ? row.predicted.speedup.toFixed(2) : "–",
+      row.loops === undefined ? "–" : `${(row.loops * 100).toFixed(0)} %`,
     ]),
   )
-  const head = ["method", "category", "weights", "threads", "tokens/s", "mean accepted length", "speed-up (95 %)"]
-  return { head, rows }
+  const head = ["method", "category", "weights", "threads", "tokens/s", "mean accepted length", "passes", "rows"]
+  return { head: [...head, "speed-up (95 %)", "predicted", "loops"], rows }
+}
+
+/** How drafts fared: share of rounds by accepted tokens, and by position, over all prompts of a method. */
+export function acceptanceTable(records: readonly BenchRecord[]): Table {
+  const drafts = draftingRows(records)
+  const longest = Math.max(0, ...drafts.map(({ row }) => row.speculation!.byPosition.length))
+  const rows = drafts.map(({ row: { method, speculation: one, published }, setting }) => [
+    method,
+    setting,
+    String(one!.rounds),
+    (one!.drafted / one!.rounds).toFixed(2),
+    one!.meanAcceptedLength.toFixed(2),
+    published ? `${published.meanAcceptedLength.toFixed(2)} (${published.name})` : "–",
+    ...Array.from({ length: longest }, (_, i) => {
+      const share = one!.byPosition[i]
+      return share === undefined ? "–" : `${(share * 100).toFixed(0)} %`
+    }),
+  ])
+  const head = ["method", "setting", "rounds", "drafted a round", "mean accepted length", "Spec-Bench's"]
+  return { head: [...head, ...Array.from({ length: longest }, (_, i) => `token ${i + 1}`)], rows }
+}
+
+/** Of every method that drafts, its row over all prompts. */
+export function draftingRows(records: readonly BenchRecord[]): { row: BenchRow; setting: string }[] {
+  return newest(records, "bench", ({ rows }) => rows.length > 0).flatMap(({ rows, weights, threads }) =>
+    rows
+      .filter(({ category, speculation }) => category === "all" && speculation !== undefined)
+      .map((row) => ({ row, setting: `${weights}, ${threads} threads` })),
+  )
 }
 
 export function perplexityTable(records: readonly BenchRecord[]): Table {
@@ -108,6 +141,22 @@ export function startUpTable(records: readonly BenchRecord[]): Table {
   )
   const head = ["weights", "threads", "first time, s", "converted, s", "peak first time, MiB", "peak generating, MiB"]
   return { head, rows }
+}
+
+/** Both shares of "everything else", and the profiler's own cost that lies between them. */
+export function profileTable(records: readonly BenchRecord[]): Table {
+  const share = (value: number) => `${(value * 100).toFixed(0)} %`
+  const rows = newest(records, "profile").map((one) => [
+    one.weights,
+    String(one.threads),
+    String(one.context),
+    one.stepMs.toFixed(1),
+    (one.profiledStepMs - one.stepMs).toFixed(1),
+    `${share(one.otherShare)} (at most ${share(one.otherShareUpperBound)})`,
+    share(one.profiledOtherShare),
+  ])
+  const head = ["weights", "threads", "context", "step, ms", "profiler adds, ms"]
+  return { head: [...head, "everything but products, by subtraction", "the same in the trace, uncorrected"], rows }
 }
 
 export function costCurveTable(records: readonly BenchRecord[]): Table {

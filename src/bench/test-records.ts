@@ -16,6 +16,19 @@ const model = { name: "Tiny", file: "tiny-model.gguf", architecture: "llama" }
 const source = { date: "2026-01-02T03:04:05.000Z", commit: "0123456789ab", version: "0.1.0" }
 const interval = (median: number) => ({ median, low: median * 0.9, high: median * 1.1 })
 
+const drafted = {
+  speculation: {
+    rounds: 100,
+    drafted: 300,
+    accepted: 150,
+    meanAcceptedLength: 2.5,
+    histogram: [30, 25, 10, 35],
+    byPosition: [0.7, 0.45, 0.35],
+  },
+  predicted: { speedup: 1.8, unmodelled: [] },
+  published: { name: "Medusa-1", meanAcceptedLength: 2.31, source: "a leaderboard" },
+}
+
 export const benchRecord: BenchResult = {
   kind: "bench",
   ...source,
@@ -33,7 +46,10 @@ export const benchRecord: BenchResult = {
       tokensPerSecond: 80 + 60 * i + 10 * j,
       meanAcceptedLength: 1 + 1.5 * i,
       passes: { target: 256 - 128 * i, draft: 128 * i },
+      targetRows: 256 + 256 * i,
+      loops: 0.25 * j,
       speedup: i === 0 ? { median: 1, low: 1, high: 1 } : interval(1.6 + j / 5),
+      ...(i === 0 ? {} : drafted),
     })),
   ),
   peers: [
@@ -103,6 +119,7 @@ export const profileRecord: ProfileResult = {
   steps: 64,
   stepMs: 10,
   profiledStepMs: 14,
+  profilerMs: 4,
   nodes: 1000,
   profilerMsPerNode: 0.004,
   matrixMs: 8.2,

@@ -4,6 +4,8 @@ import type { WeightFormat } from "../models/formats.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
 import type { Machine, Source } from "./machine.ts"
 import type { PeerEngine, PeerSettings } from "./peers/peer.ts"
+import type { Published } from "./published.ts"
+import type { PooledSpeculation } from "./speculation.ts"
 import type { Interval } from "./statistics.ts"
 
 export type PeerName = "llama.cpp"
@@ -24,6 +26,9 @@ export interface BenchOptions {
   /** Options of single methods, by method name. */
   readonly methodOptions?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly weights?: WeightFormat
+  /** A model that drafts, for methods that need one, and its format. */
+  readonly draft?: string
+  readonly draftWeights?: WeightFormat
   readonly threads?: number
   /** Default: a few of our own. */
   readonly prompts?: readonly BenchPrompt[]
@@ -40,7 +45,7 @@ export interface BenchOptions {
   readonly decodeTokens?: number
   /** Text whose first tokens are the peers' prompts; default: fixed pseudo-random tokens. */
   readonly text?: string
-  /** Measures cost(rows) too. */
+  /** Measures cost(rows) too; always done for methods beside plain decoding, whose speed it explains. */
   readonly costCurve?: boolean
   readonly offline?: boolean
   readonly signal?: AbortSignal
@@ -65,10 +70,21 @@ export interface BenchRow {
   readonly tokens: number
   /** Of decoding, as `generate` reports it: medians over repetitions, summed over prompts. */
   readonly tokensPerSecond: number
+  /** Tokens a verification, over all rounds of all prompts; plain decoding's is 1. */
   readonly meanAcceptedLength: number
   /** Of one repetition. */
   readonly passes: { readonly target: number; readonly draft: number }
-  /** Decoding speed over plain decoding's, prompt by prompt. Needs `autoregressive` among the methods. */
+  /** Rows that the target's passes took beside the prompts', of one repetition. */
+  readonly targetRows: number
+  /** Of methods that draft. */
+  readonly speculation?: PooledSpeculation
+  /** Share of answers that go round in circles: 12 tokens in a row that occur three times. Drafts are easy there. */
+  readonly loops: number
+  /** From the cost curve and the acceptance; `unmodelled` says what is left out when it is off by more than 10 %. */
+  readonly predicted?: { readonly speedup: number; readonly unmodelled: readonly string[] }
+  /** What Spec-Bench's leaderboard gives for the same method, all tasks together. */
+  readonly published?: Published & { readonly source: string }
+  /** Decoding speed over plain decoding's: a ratio of sums over prompts. Needs `autoregressive` among the methods. */
   readonly speedup?: Interval
   /** The same with reading the prompt included. */
   readonly wholeSpeedup?: Interval

@@ -3,7 +3,7 @@ import { asForerunError } from "../base/errors.ts"
 import type { Model } from "../generate/model.ts"
 import type { GenerateOptions, GenerateResult } from "../generate/types.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
-import { answer, resultObject, summary } from "./answer.ts"
+import { answer, resultObject, summaries } from "./answer.ts"
 import type { Output } from "./output.ts"
 import { isBad, type PromptItem, type PromptLine } from "./prompts-file.ts"
 
@@ -26,7 +26,7 @@ export async function answerPrompts(
       if (!output.json) output.note(`── ${line.id} ──`)
       const results = await answerItem(model, line, options, output)
       if (output.json) output.object(lineObject(line, results))
-      else for (const result of results) output.note(summary(result))
+      else for (const result of results) output.note(summaries(result))
     } catch (thrown) {
       output.failure({ id: line.id, line: line.line, error: asForerunError(thrown) })
       failed = true

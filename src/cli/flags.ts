@@ -33,6 +33,7 @@ export interface GenerateFlags extends EngineFlags {
   readonly frequencyPenalty?: number
   readonly logitBias?: Readonly<Record<string, number>>
   readonly seed?: number
+  readonly samples?: number
   readonly stop?: readonly string[]
   readonly logprobs?: number
   readonly raw?: boolean
@@ -134,6 +135,11 @@ export const withGenerateFlags = (command: Command): Command =>
     .option("--frequency-penalty <x>", "the same, times their count (default 0)", number)
     .option("--logit-bias <id=value>", "added to the logit of a token; repeatable", bias)
     .option("--seed <n>", "makes sampling repeatable", integer(Number.MIN_SAFE_INTEGER))
+    .option(
+      "--samples <n>",
+      "answers to each prompt, each with a random stream of its own (default 1)",
+      integer(1, 128),
+    )
     .option("--stop <text>", "end the answer before this text; repeatable", list)
     .option("--logprobs <n>", "report log-probabilities, with n alternatives a token", integer(0, 20))
     .option("--raw", "continue the prompt as plain text, without the chat template")

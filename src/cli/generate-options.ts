@@ -11,8 +11,13 @@ const anyVocabulary = 2 ** 31 - 1
 
 /** @throws ForerunError E_OPTION, E_METHOD_NOT_FOUND */
 export async function generateOptions(flags: GenerateFlags): Promise<GenerateOptions> {
-  const { option, method = "autoregressive", stop = [] } = flags
-  const options = { ...taken(flags), method, ...(option === undefined ? {} : { options: option }) }
+  const { option, method = "autoregressive", stop = [], samples } = flags
+  const options = {
+    ...taken(flags),
+    ...(samples === undefined ? {} : { n: samples }),
+    method,
+    ...(option === undefined ? {} : { options: option }),
+  }
   validateSampling(options, anyVocabulary)
   resolveOptions(await loadMethod(method), option)
   createStopper({ stopStrings: stop, decode: { push: () => "", flush: () => "" } })

@@ -7,7 +7,7 @@ export interface Output {
   /** One JSON object on a line of its own; only with --json. */
   object(value: unknown): void
   /** Text for people on standard output; only without --json. No line end is added. */
-  text(text: string): void
+  text(text: string, style?: Style): void
   /** A remark on standard error. */
   note(text: string, style?: Style): void
   error(error: ForerunError): void
@@ -26,7 +26,10 @@ export function createOutput(options: { json: boolean; debug: boolean }): Output
   return {
     json,
     object: (value) => void stdout.write(`${toJson(value)}\n`),
-    text: (text) => void stdout.write(printable(text, stdout)),
+    text(text, style) {
+      const shown = printable(text, stdout)
+      stdout.write(style === undefined ? shown : styled(shown, style, stdout))
+    },
     note: (text, style = "dim") => void stderr.write(`${styled(printable(text, stderr), style, stderr)}\n`),
     error(error) {
       if (json) stdout.write(`${toJson({ error: describeError(error, debug) })}\n`)

@@ -9,6 +9,7 @@ import {
   names,
   pair,
   withCommonFlags,
+  withDraftFlags,
   withEngineFlags,
   withGenerateFlags,
   withModelFlags,
@@ -91,6 +92,22 @@ export function createProgram(onCode: (code: number) => void): Command {
     ),
   )
 
+  withGenerateFlags(
+    verb(
+      "verify",
+      "The lossless certificate of a method: the same prompts by plain decoding and by it.",
+      async () => (await import("./commands/verify.ts")).verify,
+    ),
+  )
+    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
+    .option("--limit <n>", "the first n prompts of each category", integer(1))
+    .option(
+      "--law-samples <n>",
+      "with a temperature: short samples that must follow the law (default 2000)",
+      integer(20),
+    )
+    .addHelpText("after", verifyHelp)
+
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
 
   verb(
@@ -103,16 +120,18 @@ export function createProgram(onCode: (code: number) => void): Command {
 
   verb("rm <model>", "Remove a model from the Hugging Face cache.", async () => (await import("./commands/rm.ts")).rm)
 
-  withEngineFlags(
-    verb(
-      "bench",
-      "Measure methods side by side, interleaved and repeated.",
-      async () => (await import("./commands/bench.ts")).bench,
+  withDraftFlags(
+    withEngineFlags(
+      verb(
+        "bench",
+        "Measure methods side by side, interleaved and repeated.",
+        async () => (await import("./commands/bench.ts")).bench,
+      ),
     ),
   )
     .option("--methods <a,b,…>", 'methods, alternating; none with "" (default autoregressive)', names)
     .option("--option <method.key=value>", "option of a method; repeatable", pair)
-    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked")
+    .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
     .option("-n, --max-tokens <n>", "new tokens a prompt (default 64)", integer(2))
     .option("--repetitions <n>", "how often everything is measured (default 10)", integer(1))
@@ -124,10 +143,18 @@ export function createProgram(onCode: (code: number) => void): Command {
       integer(1),
     )
     .option("--cost-curve", "measure what a pass of n rows costs")
+    .option("--perplexity <file>", "what each weight format (or --weights) does to the perplexity of this text")
+    .option("--start-up", "cold processes: time to the first text, and peak memory")
+    .option("--profile", "where a decode step's time goes")
     .option("--save", "write the result into bench/results too")
     .option("--report <dir>", "write a page with plots into this folder")
   return program
 }
+
+const verifyHelp = `
+Greedy answers must have the same tokens and the same bits of log-probabilities. With --temperature the same seeds are
+tried as well, and short samples must follow the law of plain decoding. The exit code is 1 when a method that promises
+lossless is not.`
 
 const generateHelp = `
 With --prompts each line is answered on its own and gives one line of results. Turns are answered in order, each with the

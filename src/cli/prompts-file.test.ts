@@ -1,6 +1,6 @@
 /** Prompts files: the three shapes, bad lines, limits. */
 import { describe, expect, it } from "vitest"
-import { isBad, readPrompts } from "./prompts-file.ts"
+import { isBad, readPrompts, readTasks } from "./prompts-file.ts"
 
 const lines = (...values: unknown[]) =>
   values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join("\n")
@@ -56,5 +56,44 @@ describe("readPrompts", () => {
     )
     const read = readPrompts(text, 1)
     expect(read.map((line) => (isBad(line) ? `bad ${line.line}` : line.id))).toEqual([1, "bad 3", 3, 4, "bad 7"])
+  })
+})
+
+describe("readTasks", () => {
+  it("reads the lines of HumanEval, GSM8K and Alpaca, and names their tasks by file or folder", () => {
+    const files = [
+      { path: "x/HumanEval.jsonl", text: lines({ task_id: "HumanEval/0", prompt: "def f():", test: "" }) },
+      { path: "x/gsm8k/test.jsonl", text: lines({ question: "1 + 1?", answer: "2" }) },
+      {
+        path: "alpaca/seed_tasks.jsonl",
+        text: lines(
+          { id: "seed_task_0", instruction: "Name a fruit.", instances: [{ input: "", output: "Fig" }] },
+          { id: "seed_task_1", instruction: "Translate.", instances: [{ input: "chat", output: "cat" }] },
+          { instruction: "Add.", input: "1, 2" },
+        ),
+      },
+    ]
+    expect(readTasks(files).map(({ id, category, prompt }) => [id, category, prompt])).toEqual([
+      ["HumanEval/0", "humaneval", { text: "def f():" }],
+      [1, "gsm8k", { text: "1 + 1?" }],
+      ["seed_task_0", "seed_tasks", { text: "Name a fruit." }],
+      ["seed_task_1", "seed_tasks", { text: "Translate.\n\nchat" }],
+      [3, "seed_tasks", { text: "Add.\n\n1, 2" }],
+    ])
+  })
+
+  it("counts MT-Bench beside other tasks as one, before the limit is applied", () => {
+    const mtBench = ["writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities"]
+    const turns = (category: string) => ({ question_id: category, category, turns: ["x"] })
+    const tasks = (categories: string[], limit?: number) =>
+      readTasks([{ path: "q.jsonl", text: lines(...categories.map(turns)) }], limit).map(({ category }) => category)
+    expect(tasks([...mtBench, "rag", "rag"], 1)).toEqual(["mt_bench", "rag"])
+    expect(tasks([...mtBench, "rag"])).toEqual([...mtBench.map(() => "mt_bench"), "rag"])
+    expect(tasks(mtBench)).toEqual(mtBench)
+    expect(tasks(["writing", "rag"])).toEqual(["writing", "rag"])
+  })
+
+  it("stops at a bad line", () => {
+    expect(() => readTasks([{ path: "q.jsonl", text: "{}" }])).toThrow("line 1")
   })
 })

@@ -1,7 +1,9 @@
 /** Text from files and from standard input, with typed errors and without filling the memory. */
+
 import { createReadStream } from "node:fs"
 import type { Readable } from "node:stream"
 import { ForerunError } from "../base/errors.ts"
+import { readTasks } from "./prompts-file.ts"
 
 /** Longer than any context, and short enough to hold. */
 const maxBytes = 256 * 2 ** 20
@@ -33,4 +35,9 @@ async function readAll(stream: Readable, name: string): Promise<string> {
     const reason = thrown instanceof Error ? thrown.message : String(thrown)
     throw new ForerunError("E_IO", `cannot read ${name}: ${reason}`, { cause: thrown })
   }
+}
+
+/** The prompts of these files, as measurements take them. @throws E_IO, E_INPUT */
+export async function readTaskFiles(paths: readonly string[], limit?: number) {
+  return readTasks(await Promise.all(paths.map(async (path) => ({ path, text: await readText(path) }))), limit)
 }

@@ -31,4 +31,12 @@ export type Step =
   | { readonly type: "branch-started" | "branch-ended"; readonly branch: number; readonly reason?: string }
 
 /** What `stream` adds to a method's own steps: text that is certain, in whole characters. */
-export type StreamEvent = Step | { readonly type: "text-appended"; readonly branch: number; readonly text: string }
+export type StreamEvent = Step | TextAppended
+
+export interface TextAppended {
+  readonly type: "text-appended"
+  readonly branch: number
+  readonly text: string
+  /** It came from draft tokens that were accepted. */
+  readonly drafted?: true
+}

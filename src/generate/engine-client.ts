@@ -38,14 +38,14 @@ export class EngineClient {
   call<T>(call: Call, options: CallOptions = {}): Promise<T> {
     if (this.#gone) return Promise.reject(this.#gone)
     const id = this.#nextId++
+    const aborted = options.signal?.aborted ?? false
     const abort = () => this.#worker.postMessage({ id, abort: true } satisfies ToEngine)
     const done = new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { options, resolve: resolve as (result: never) => void, reject })
       this.#worker.ref()
-      this.#worker.postMessage({ id, call } satisfies ToEngine)
+      this.#worker.postMessage({ id, call, aborted } satisfies ToEngine)
     })
-    if (options.signal?.aborted) abort()
-    else options.signal?.addEventListener("abort", abort)
+    options.signal?.addEventListener("abort", abort)
     return done.finally(() => {
       options.signal?.removeEventListener("abort", abort)
       this.#pending.delete(id)

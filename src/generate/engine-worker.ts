@@ -81,7 +81,7 @@ async function perform(id: number, call: Call, signal: AbortSignal): Promise<unk
     case "encodePrompt":
       return loaded().encode(call.prompt, call.options)
     case "costCurve":
-      return loaded().costCurve()
+      return loaded().costCurve({ fresh: call.fresh, signal })
     case "ledger":
       return loaded().runner.ledger.totals()
     case "memory":
@@ -100,8 +100,9 @@ async function perform(id: number, call: Call, signal: AbortSignal): Promise<unk
 
 port.on("message", (message: ToEngine) => {
   if ("abort" in message) return aborts.get(message.id)?.abort()
-  const { id, call } = message
+  const { id, call, aborted } = message
   const controller = new AbortController()
+  if (aborted) controller.abort()
   aborts.set(id, controller)
   perform(id, call, controller.signal)
     .then((result) => send({ id, result }))

@@ -5,19 +5,21 @@ import { resolveOptions } from "../decoding/options.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
-import type { StreamEvent, Token } from "../decoding/step.ts"
+import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
 import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
-import { createRandom } from "../tensor/random.ts"
+import { createRandom, type Random } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
+import { appendText } from "./pieces.ts"
 import { encodePrompt } from "./prompt.ts"
+import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
 import type {
   GenerateOptions,
@@ -80,6 +82,21 @@ export class Engine {
     given: GenerateOptions = {},
     signal = neverAborted,
   ): AsyncGenerator<StreamEvent, GenerateResult> {
+    const n = integer("n", given.n ?? 1, 1, 128)
+    const { seed = Math.floor(Math.random() * 2 ** 32) } = given
+    const sample = (index: number) => {
+      const random = createRandom(seed).fork("sample")
+      // The first of several is the answer that is alone without the others.
+      return this.#answer(input, { ...given, seed }, { signal, random: index === 0 ? random : random.fork(index) })
+    }
+    return yield* n === 1 ? sample(0) : sampleMany(n, sample)
+  }
+
+  async *#answer(
+    input: PromptInput,
+    given: GenerateOptions & { readonly seed: number },
+    { signal, random }: { readonly signal: AbortSignal; readonly random: Random },
+  ): AsyncGenerator<StreamEvent, GenerateResult> {
     const { config } = this.info
     const method = await loadMethod(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
@@ -88,7 +105,6 @@ export class Engine {
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
     const logprobs = given.logprobs === undefined ? undefined : integer("logprobs", given.logprobs, 0, 20)
-    const seed = sampling.seed ?? Math.floor(Math.random() * 2 ** 32)
     const stopIds = new Set([...this.tokenizer.eosTokens, ...config.eosTokens])
     const stopper = createStopper({
       stopIds,
@@ -114,6 +130,7 @@ export class Engine {
     const tokens: Token[] = []
     let text = ""
     let stopString: string | undefined
+    const accepted = new Map<number, number>()
     const run = method.run(
       { tokens: prompt },
       {
@@ -121,7 +138,7 @@ export class Engine {
         options,
         tokenizer: this.tokenizer,
         sampler: createSampler(sampling),
-        random: createRandom(seed).fork("sample"),
+        random,
         limits: { maxTokens, stopIds },
         ...(logprobs === undefined ? {} : { logprobs }),
         signal,
@@ -137,26 +154,28 @@ export class Engine {
         }
         const step = next.value
         tally.add(step)
+        if (step.type === "draft-verified") accepted.set(step.branch, step.accepted)
         if (step.type !== "tokens-committed") {
           yield step
           continue
         }
         firstToken ??= performance.now()
         // A stop string may end inside a run of tokens that was committed at once: what follows it is not the answer.
-        let appended = ""
+        const appended: TextAppended[] = []
+        const drafted = accepted.get(step.branch) ?? 0 // accepted draft tokens are committed first
+        accepted.delete(step.branch)
         let count = 0
         for (const token of step.tokens) {
-          count++
           tokens.push(token)
           const result = stopper.push(token.id)
-          appended += result.text
+          appendText(appended, { branch: step.branch, text: result.text, isDrafted: count++ < drafted })
           if (result.stopped === "string") stopString = result.stopString
           if (result.stopped) break
         }
         yield { ...step, positions: step.positions.slice(0, count), tokens: step.tokens.slice(0, count) }
-        if (appended !== "") {
-          text += appended
-          yield { type: "text-appended", branch: step.branch, text: appended }
+        for (const piece of appended) {
+          text += piece.text
+          yield piece
         }
         if (stopString !== undefined) break
       }
@@ -182,7 +201,7 @@ export class Engine {
       ...(stopString === undefined ? {} : { stopString }),
       method: method.name,
       lossless: method.promise(options) === "lossless",
-      seed,
+      seed: given.seed,
       ...(speculation ? { speculation } : {}),
       passes: { target: spent.passes, draft: draftPasses },
       timings: {
@@ -201,9 +220,9 @@ export class Engine {
     return scoreTokens(this.runner, tokens, signal)
   }
 
-  costCurve(): Promise<CostCurve> {
+  costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
     const { weights, threads, device } = this.info
-    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device })
+    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device }, options)
   }
 
   async dispose(): Promise<void> {

@@ -47,7 +47,8 @@ export interface Model {
   detokenize(tokens: ArrayLike<number>): Promise<string>
   /** The prompt as tokens, chat template applied. */
   encodePrompt(prompt: PromptInput, options?: Pick<GenerateOptions, "raw" | "system">): Promise<Int32Array>
-  costCurve(): Promise<CostCurve>
+  /** What a pass of n rows costs; from the cache unless `fresh`, which measures and replaces it. */
+  costCurve(options?: { fresh?: boolean; signal?: AbortSignal }): Promise<CostCurve>
   ledger(): Promise<LedgerTotals>
   /** Memory of the process, as the engine sees it. */
   memory(): Promise<NodeJS.MemoryUsage>
@@ -149,7 +150,7 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
     tokenize: (text, { special = false, bos = false } = {}) => client.call({ name: "tokenize", text, special, bos }),
     detokenize: (tokens) => client.call({ name: "detokenize", tokens: Int32Array.from(tokens) }),
     encodePrompt: (prompt, options = {}) => client.call({ name: "encodePrompt", prompt, options }),
-    costCurve: () => client.call({ name: "costCurve" }),
+    costCurve: ({ fresh = false, signal } = {}) => client.call({ name: "costCurve", fresh }, { signal }),
     ledger: () => client.call({ name: "ledger" }),
     memory: () => client.call({ name: "memory" }),
     dispose: () => (disposed ??= client.call<void>({ name: "dispose" })),

@@ -49,12 +49,15 @@ export type Call =
       readonly prompt: PromptInput
       readonly options: Pick<GenerateOptions, "raw" | "system">
     }
-  | { readonly name: "costCurve" }
+  | { readonly name: "costCurve"; readonly fresh: boolean }
   | { readonly name: "ledger" }
   | { readonly name: "memory" }
   | { readonly name: "dispose" }
 
-export type ToEngine = { readonly id: number; readonly call: Call } | { readonly id: number; readonly abort: true }
+/** `aborted`: the caller's signal was so before the call; a message of its own could arrive after the first pass. */
+export type ToEngine =
+  | { readonly id: number; readonly call: Call; readonly aborted: boolean }
+  | { readonly id: number; readonly abort: true }
 
 export type FromEngine =
   | { readonly id: number; readonly event: StreamEvent }

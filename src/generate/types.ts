@@ -36,6 +36,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly method?: string
   /** The method's own options. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** Answers to the prompt, 1 to 128, each with a random stream of its own; default 1. */
+  readonly n?: number
   /** Default 256. */
   readonly maxTokens?: number
   /** Texts that end the answer; they do not appear in it. */
@@ -77,6 +79,8 @@ export interface GenerateResult {
     readonly tokensPerSecond: number
   }
   readonly logprobs?: readonly TokenReport[]
+  /** All answers, when more than one was asked for; the first of them is this result itself. */
+  readonly choices?: readonly GenerateResult[]
 }
 
 export interface ModelInfo {

@@ -1,30 +1,47 @@
-/** The cost curve of this machine, model, format and number of threads: measured once, then read from the cache. */
+/** The cost curve of this machine, model, format and number of threads: measured, kept, and read from the cache. */
 import { createHash } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
 import { cpus } from "node:os"
 import { join } from "node:path"
 import type { Checkpoint } from "../models/files/checkpoint.ts"
-import { useDerived, writeAtomically } from "../store/derived-cache.ts"
-import { type CostCurve, measureCostCurve } from "./cost-curve.ts"
+import { removeDerived, useDerived, writeAtomically } from "../store/derived-cache.ts"
+import { type CostCurve, isPlausible, measureCostCurve } from "./cost-curve.ts"
 import { contentHash } from "./load-runner.ts"
 import type { ModelRunner } from "./pass.ts"
 
 const file = "cost-curve.json"
+/** Measurements before one that cannot be true is taken for what it is. */
+const attempts = 3
 
+export interface CachedCostCurveOptions {
+  /** Measures even if a curve is known, and replaces it. */
+  readonly fresh?: boolean
+  readonly signal?: AbortSignal
+  /** For tests. */
+  readonly measure?: typeof measureCostCurve
+}
+
+/** A curve that cannot be true is measured again, and given but not kept if it stays so. */
 export async function cachedCostCurve(
   runner: ModelRunner,
   checkpoint: Checkpoint,
   setting: { readonly weights: string; readonly threads: number; readonly device: string },
+  options: CachedCostCurveOptions = {},
 ): Promise<CostCurve> {
   const machine = [cpus()[0]?.model, cpus().length, process.version]
   const identity = JSON.stringify([await contentHash(checkpoint), setting, machine])
   const key = `cost-curve-${createHash("sha256").update(identity).digest("hex").slice(0, 40)}`
   const known = await useDerived(key)
-  if (known) {
+  if (known && !options.fresh) {
     const curve = await readFile(join(known, file), "utf8").then(parsed, () => undefined)
     if (curve) return curve
   }
-  const curve = await measureCostCurve(runner)
+  const measure = options.measure ?? measureCostCurve
+  const again = () => measure(runner, options.signal ? { signal: options.signal } : {})
+  let curve = await again()
+  for (let attempt = 1; attempt < attempts && !isPlausible(curve); attempt++) curve = await again()
+  if (!isPlausible(curve)) return curve
+  await removeDerived(key)
   await writeAtomically(key, (folder) => writeFile(join(folder, file), JSON.stringify(curve)))
   return curve
 }
@@ -34,9 +51,8 @@ function parsed(text: string): CostCurve | undefined {
     const curve = JSON.parse(text) as CostCurve
     const sound = (values: unknown) =>
       Array.isArray(values) && values.every((value) => Number.isFinite(value) && value > 0)
-    return sound(curve.rows) && sound(curve.milliseconds) && curve.rows.length === curve.milliseconds.length
-      ? curve
-      : undefined
+    const whole = sound(curve.rows) && sound(curve.milliseconds) && curve.rows.length === curve.milliseconds.length
+    return whole && curve.rows.length > 0 && isPlausible(curve) ? curve : undefined
   } catch {
     return undefined
   }

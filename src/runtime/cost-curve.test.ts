@@ -1,7 +1,7 @@
 /** The cost curve between and beyond what was measured, the ledger's sums, and a measurement on a tiny model. */
 import { expect, test } from "vitest"
 import { tinyCheckpoint } from "../../test/support/tiny-model.ts"
-import { measureCostCurve, relativeCost } from "./cost-curve.ts"
+import { isPlausible, measureCostCurve, relativeCost } from "./cost-curve.ts"
 import { Ledger } from "./ledger.ts"
 import { loadRunner } from "./load-runner.ts"
 
@@ -10,6 +10,24 @@ test("relative cost is linear between sizes and goes on beyond the last", () => 
   expect([1, 2, 3, 4, 6, 8, 10].map((rows) => relativeCost(curve, rows))).toEqual(
     [1, 1.2, 1.3, 1.4, 2.2, 3, 3.8].map((cost) => expect.closeTo(cost, 9)),
   )
+})
+
+test("a curve is plausible when more rows cost more, and never more than passes of one row each", () => {
+  const curve = (...milliseconds: number[]) => ({ rows: [1, 2, 4, 8], milliseconds, context: 64 })
+  const sound = [
+    [10, 11, 14, 20],
+    [10, 9.5, 14, 13.9], // within noise
+    [10, 17, 17, 17],
+    [10, 17, 38, 79], // as dear as single rows
+  ]
+  expect(sound.map((times) => isPlausible(curve(...times)))).toEqual([true, true, true, true])
+  const spoilt = [
+    [10, 21.3, 22, 24], // jumps at 2 rows, as one measured beside other programs did
+    [20, 11, 14, 20], // the single row met a slow spell
+    [10, 11, 30, 20],
+    [10, 11, 14, 100],
+  ]
+  expect(spoilt.map((times) => isPlausible(curve(...times)))).toEqual([false, false, false, false])
 })
 
 test("the ledger adds up and takes differences", () => {

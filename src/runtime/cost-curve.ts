@@ -1,4 +1,5 @@
 /** cost(rows): what a pass of n rows costs, relative to one row. Measured once per machine, model, format and threads. */
+import { ForerunError } from "../base/errors.ts"
 import { median } from "../tensor/math.ts"
 import type { ModelRunner } from "./pass.ts"
 
@@ -31,7 +32,7 @@ export async function measureCostCurve(runner: ModelRunner, options: CostCurveOp
     const times = rows.map((): number[] => [])
     for (let repetition = 0; repetition <= repetitions; repetition++)
       for (const [index, count] of rows.entries()) {
-        signal?.throwIfAborted()
+        if (signal?.aborted) throw new ForerunError("E_ABORTED", "measuring the cost curve was aborted")
         const begin = performance.now()
         await runner.forward({ input: { tokens: tokens(count) }, cache, want: { logits: "all" } })
         if (repetition > 0) times[index]!.push(performance.now() - begin) // the first round warms up
@@ -40,6 +41,23 @@ export async function measureCostCurve(runner: ModelRunner, options: CostCurveOp
   } finally {
     cache.dispose()
   }
+}
+
+/** How far a measured time may be off on a machine that nobody disturbs. */
+const noise = 1.2
+
+/**
+ * Whether a curve can be true: more rows never cost less, and n rows never cost more than n passes of one row. Times
+ * taken beside other programs break one of the two sooner or later.
+ */
+export function isPlausible({ rows, milliseconds }: CostCurve): boolean {
+  const one = milliseconds[0]!
+  return milliseconds.every((time, i) => {
+    const highest = Math.max(...milliseconds.slice(0, i), 0)
+    // A second row shares all reading of weights with the first: twice the time is a slow spell, not its cost.
+    const most = rows[i] === 2 ? 1.75 * one : rows[i]! * one * noise
+    return time * noise >= highest && (i === 0 || time <= most)
+  })
 }
 
 /** cost(rows) / cost(1), linear between measured sizes and beyond the last. */

@@ -28,11 +28,12 @@ export interface LoadOptions extends SessionOptions {
 
 export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions): Promise<SessionRunner> {
   const embed = createEmbed(checkpoint.config, checkpoint.weights)
-  const make = (steerable: boolean) => sessionFor(checkpoint, options, steerable)
-  return new SessionRunner({ ...(await make(false)), embed, steerable: () => make(true) })
+  const make = (steerable: boolean) => loadSession(checkpoint, options, steerable)
+  return new SessionRunner({ ...(await make(false)), embed, rebuild: make })
 }
 
-async function sessionFor(
+/** A session for a checkpoint, with every power of the graph (`steerable`) or as fast as can be. */
+export async function loadSession(
   checkpoint: Checkpoint,
   options: LoadOptions,
   steerable: boolean,

@@ -1,5 +1,5 @@
 /** Runs forward passes of one model: the only place compute happens, so the only place cost is counted. */
-import { ForerunError } from "../base/errors.ts"
+import { asForerunError, ForerunError } from "../base/errors.ts"
 import type { ModelGraph } from "../models/build-model.ts"
 import { blockSize } from "../models/builder.ts"
 import { concatenate } from "../tensor/concatenate.ts"
@@ -18,8 +18,8 @@ export interface RunnerParts {
   readonly session: Session
   /** First layer's input for tokens: [rows · hidden]. */
   readonly embed: (tokens: Int32Array, positions: Int32Array) => Float32Array
-  /** Makes the session with every power, when one is first asked for that the plain graph lacks. */
-  readonly steerable?: () => Promise<{ facts: GraphFacts; session: Session }>
+  /** Makes a session anew: with every power, when one is first asked for that the plain graph lacks, or plain again. */
+  readonly rebuild?: (steerable: boolean) => Promise<{ facts: GraphFacts; session: Session }>
 }
 
 const abilities: ReadonlySet<Ability> = new Set<Ability>([
@@ -39,6 +39,8 @@ export class SessionRunner implements ModelRunner {
   readonly abilities = abilities
   #parts: RunnerParts
   #feeder: Feeder
+  /** The session was given up for another that could not be made. */
+  #lost = false
   /** Passes run one after the other. */
   #queue: Promise<unknown> = Promise.resolve()
 
@@ -69,6 +71,7 @@ export class SessionRunner implements ModelRunner {
 
   async #forward(pass: ForwardPass): Promise<ForwardResult> {
     const request = this.#resolve(pass)
+    if (this.#lost) await this.#use(false)
     if (!this.#parts.facts.steerable && this.#needsSteering(request)) await this.#makeSteerable()
     const room = blockSize - (request.past % blockSize)
     if (request.rows > room && request.mask === "causal") return this.#inChunks(request, room)
@@ -212,12 +215,27 @@ export class SessionRunner implements ModelRunner {
   }
 
   async #makeSteerable(): Promise<void> {
-    const build = this.#parts.steerable
-    if (!build) throw new ForerunError("E_ABILITY", "this model was loaded without layer spans and free masks")
+    if (!this.#parts.rebuild)
+      throw new ForerunError("E_ABILITY", "this model was loaded without layer spans and free masks")
+    this.#lost = true
     await this.#parts.session.release() // never two copies of the weights
-    const { facts, session } = await build()
+    try {
+      await this.#use(true)
+    } catch (thrown) {
+      await this.#use(false).catch(() => {}) // tried again by the next pass
+      const { code, message, hint } = asForerunError(thrown, "E_RUNTIME")
+      throw new ForerunError(code, `layer spans and free masks could not be made ready: ${message}`, {
+        cause: thrown,
+        ...(hint === undefined ? {} : { hint }),
+      })
+    }
+  }
+
+  async #use(steerable: boolean): Promise<void> {
+    const { facts, session } = await this.#parts.rebuild!(steerable)
     this.#parts = { ...this.#parts, facts, session }
     this.#feeder = createFeeder(facts, session)
+    this.#lost = false
   }
 }
 

@@ -43,6 +43,14 @@ export async function releaseDerived(key: string, options: DerivedCacheOptions =
   await rm(markPath(key, process.pid, options), { force: true }).catch(() => {})
 }
 
+/** Removes the entry `key`, so that another may be written in its place. Files that are open stay readable. */
+export async function removeDerived(key: string, options: DerivedCacheOptions = {}): Promise<void> {
+  const path = derivedPath(key, options)
+  const temporary = join(derivedCacheFolder(options.env), `${temporaryPrefix()}${randomUUID().slice(0, 8)}`)
+  await rename(path, temporary).catch(() => {})
+  await rm(temporary, { recursive: true, force: true }).catch(() => {})
+}
+
 /**
  * Lets `writer` fill a new folder and gives it the name `key` when it is complete. Returns the folder, in use by this
  * process; undefined when the disk is full, read-only or the cache is off (FORERUN_CACHE_BYTES=0). An entry that is

@@ -2,7 +2,7 @@
 import { ForerunError } from "../base/errors.ts"
 import { createBreaker, unusedCharacter } from "./control-text.ts"
 import { renderInWorker } from "./template-worker.ts"
-import type { Tokenizer, TokenizerSource } from "./tokenizer.ts"
+import type { Tokenizer } from "./tokenizer.ts"
 
 export interface ChatPart {
   readonly type: "text"
@@ -37,19 +37,6 @@ const maxTemplate = 1 << 20 // characters; the longest known template has 60,000
 /** Whether a model brings a usable chat template. */
 export const hasChatTemplate = (template: string | undefined): template is string =>
   template !== undefined && template.trim() !== ""
-
-/** The template inside a tokenizer's source (the one called "default" where there are several), or undefined. */
-export function findChatTemplate(source: TokenizerSource): string | undefined {
-  const found =
-    source.kind === "gguf"
-      ? source.metadata.get("tokenizer.chat_template")
-      : (source.config as { chat_template?: unknown } | undefined)?.chat_template
-  if (typeof found === "string") return found
-  if (!Array.isArray(found)) return undefined
-  const named = found.find((entry: unknown) => (entry as { name?: unknown } | undefined)?.name === "default")
-  const template = (named as { template?: unknown } | undefined)?.template
-  return typeof template === "string" ? template : undefined
-}
 
 /**
  * The prompt text of a conversation. Throws E_TEMPLATE (no template; it failed, took too long, printed too much), E_INPUT

@@ -58,6 +58,30 @@ describe("generate", () => {
     expect((await model.generate(hello, { ...hot, seed: free.seed })).tokens).toEqual(free.tokens)
   })
 
+  test("several answers: each its own stream, the first as if it were alone", async () => {
+    const hot = { temperature: 1.3, maxTokens: 20, seed: 11 }
+    const alone = await model.generate(hello, hot)
+    const { events, result } = await collect({ ...hot, n: 3 })
+    expect(result.choices).toHaveLength(3)
+    expect(result.tokens).toEqual(alone.tokens)
+    expect(new Set(result.choices!.map(({ tokens }) => tokens.join())).size).toBe(3)
+    const again = await model.generate(hello, { ...hot, n: 2 })
+    expect(again.choices!.map(({ text }) => text)).toEqual(result.choices!.slice(0, 2).map(({ text }) => text))
+    for (const [branch, { text, tokens }] of result.choices!.entries()) {
+      const own = events.filter((event) => "branch" in event && event.branch === branch)
+      expect([own[0]!.type, own.at(-1)!.type]).toEqual(["branch-started", "branch-ended"])
+      expect(own.flatMap((event) => (event.type === "text-appended" ? event.text : [])).join("")).toBe(text)
+      const ids = own.flatMap((event) => (event.type === "tokens-committed" ? event.tokens.map(({ id }) => id) : []))
+      expect(ids).toEqual(tokens)
+    }
+    expect(alone).not.toHaveProperty("choices")
+    const none = await model.generate(hello, { ...hot, n: 2, signal: AbortSignal.abort() })
+    expect(none.choices!.map(({ tokens, finishReason }) => [tokens, finishReason])).toEqual([
+      [[], "abort"],
+      [[], "abort"],
+    ])
+  })
+
   test("logprobs: the model's own, sorted, one report a token", async () => {
     const { tokens, logprobs } = await model.generate(hello, { maxTokens: 8, logprobs: 3 })
     expect(logprobs!.map(({ id }) => id)).toEqual(tokens)
@@ -156,6 +180,9 @@ describe("refused, with a type, across the thread", () => {
     { seed: 0.5 },
     { maxTokens: 0 },
     { maxTokens: Number.NaN },
+    { n: 0 },
+    { n: 1.5 },
+    { n: 129 },
     { logprobs: 21 },
     { logprobs: Number.NaN },
     { stop: [""] },

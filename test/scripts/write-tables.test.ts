@@ -34,7 +34,7 @@ test("a name nobody writes and markers that do not pair are errors", async () =>
 
 test("without records the tables say so", async () => {
   const regions = await makeRegions([])
-  expect(Object.keys(regions).sort()).toEqual(["cost-curve", "methods", "perplexity", "speed", "start-up"])
+  expect(Object.keys(regions).sort()).toEqual(["cost-curve", "methods", "perplexity", "profile", "speed", "start-up"])
   expect(regions.speed).toBe("Not measured yet.")
 })
 

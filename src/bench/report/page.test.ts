@@ -28,8 +28,19 @@ function wellFormed(html: string): string[] {
 test("is well-formed and holds a chart for each kind of record", () => {
   const page = reportPage(records)
   const met = wellFormed(page)
-  expect(met.filter((name) => name === "svg")).toHaveLength(6)
-  for (const words of ["1.50×", "reading 512", "medusa, coding", "+0.80 %", "0.88 s", "18.0 %", "0123456789ab"])
+  expect(met.filter((name) => name === "svg")).toHaveLength(9)
+  for (const words of [
+    "1.50×",
+    "reading 512",
+    "medusa",
+    "coding",
+    "+0.80 %",
+    "0.88 s",
+    "18 % (at most 22 %)",
+    "2.31 (Medusa-1)",
+    "predicted 1.80×",
+    "0123456789ab",
+  ])
     expect(page).toContain(words)
 })
 

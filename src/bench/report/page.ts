@@ -5,19 +5,19 @@ import { ForerunError } from "../../base/errors.ts"
 import type { BenchRecord } from "../record.ts"
 import {
   costCurveTable,
-  methodSpeedTable,
   newest,
   percent,
   perplexityTable,
-  provenance,
+  profileTable,
   speedTable,
   startUpTable,
-  type Table,
   withPeers,
 } from "../tables.ts"
 import { barChart, intervalChart, lineChart } from "./charts.ts"
+import { acceptance, methods, predictions } from "./drafting.ts"
+import { section, threadsOf, times } from "./section.ts"
 import { style } from "./style.ts"
-import { element, escapeText } from "./svg.ts"
+import { escapeText } from "./svg.ts"
 
 /** Writes `index.html` into the folder and returns its path. @throws E_IO */
 export async function writeReport(records: readonly BenchRecord[], folder: string): Promise<string> {
@@ -32,7 +32,9 @@ export async function writeReport(records: readonly BenchRecord[], folder: strin
 }
 
 export function reportPage(records: readonly BenchRecord[]): string {
-  const sections = [peers, methods, costs, perplexities, startUps, profiles].map((make) => make(records)).join("\n")
+  const sections = [methods, acceptance, predictions, costs, peers, perplexities, startUps, profiles]
+    .map((make) => make(records))
+    .join("\n")
   const models = [...new Set(records.map(({ model }) => model.file))].join(", ")
   const body = `<main><h1>Forerun benchmark</h1>
 <p class="soft">${escapeText(models)}</p>${facts(records)}
@@ -58,26 +60,6 @@ function facts(records: readonly BenchRecord[]): string {
   return `<dl>${pairs.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeText(value!)}</dd></div>`).join("")}</dl>`
 }
 
-interface Section {
-  readonly title: string
-  readonly words: string
-  readonly chart: string
-  readonly table: Table
-  readonly from: readonly BenchRecord[]
-}
-
-function section({ title, words, chart, table, from }: Section): string {
-  const cells = (values: readonly string[], name: string) =>
-    element("tr", {}, values.map((value) => element(name, {}, escapeText(value) || " ")).join(""))
-  const rows = cells(table.head, "th") + table.rows.map((row) => cells(row, "td")).join("")
-  return `<section><h2>${escapeText(title)}</h2><p class="soft">${escapeText(words)}</p><div class="scroll">${chart}</div>
-<details><summary>Numbers</summary><div class="scroll"><table>${rows}</table></div>
-<p class="soft">${escapeText(provenance(from))}</p></details></section>`
-}
-
-const times = (value: number) => `${value.toFixed(2)}×`
-const threadsOf = (threads: number) => `${threads} thread${threads === 1 ? "" : "s"}`
-
 function peers(records: readonly BenchRecord[]): string {
   const from = withPeers(records)
   if (from.length === 0) return ""
@@ -94,27 +76,6 @@ function peers(records: readonly BenchRecord[]): string {
   const options = { reference: 1, format: times, axis: "speed relative to llama.cpp" }
   const chart = intervalChart("Speed relative to llama.cpp", rows, options)
   return section({ title: "Beside llama.cpp", words, chart, table: speedTable(records), from })
-}
-
-function methods(records: readonly BenchRecord[]): string {
-  const from = newest(records, "bench", (record) => record.rows.length > 0)
-  if (from.length === 0) return ""
-  const names = [...new Set(from.flatMap((record) => record.rows.map(({ method }) => method)))]
-  const several = from.length > 1
-  const rows = from.flatMap((record) =>
-    record.rows
-      .filter(({ speedup, method }) => speedup && (names.length === 1 || method !== "autoregressive"))
-      .map(({ method, category, speedup }) => ({
-        label: [method, category, several ? `${record.weights}/${record.threads}` : ""].filter(Boolean).join(", "),
-        value: speedup!,
-        series: names.indexOf(method),
-      })),
-  )
-  // Plain decoding alone has nothing to be compared with: its rates are in the table.
-  const options = { reference: 1, format: times, axis: "decoding speed relative to plain decoding" }
-  const chart = names.length > 1 && rows.length > 0 ? intervalChart("Speed-up by category", rows, options) : ""
-  const words = "Each prompt by every method in turn; speed-up is the ratio of decoding speeds, prompt by prompt."
-  return section({ title: "Methods", words, chart, table: methodSpeedTable(records), from })
 }
 
 function costs(records: readonly BenchRecord[]): string {
@@ -172,19 +133,8 @@ function profiles(records: readonly BenchRecord[]): string {
       { name: "everything else", value: otherMs, series: 1 },
     ],
   }))
-  const share = (value: number) => `${(value * 100).toFixed(1)} %`
-  const table = {
-    head: ["weights", "threads", "context", "step, ms", "everything else", "at most"],
-    rows: from.map((one) => [
-      one.weights,
-      String(one.threads),
-      String(one.context),
-      one.stepMs.toFixed(2),
-      share(one.otherShare),
-      share(one.otherShareUpperBound),
-    ]),
-  }
-  const words = "A decode step's time: matrix products, and everything that is not (the profiler's own cost taken off)."
+  const words =
+    "A decode step's time: matrix products as the profiler's trace has them, and what the step without profiler takes beyond that. The trace itself slows the step; uncorrected, it gives everything else a larger share (in the numbers)."
   const chart = barChart("Time of a decode step", rows, { stacked: true, format: (ms) => `${ms.toFixed(1)} ms` })
-  return section({ title: "Where a step's time goes", words, chart, table, from })
+  return section({ title: "Where a step's time goes", words, chart, table: profileTable(records), from })
 }

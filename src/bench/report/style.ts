@@ -13,11 +13,11 @@ p { margin: 0 0 16px; max-width: 68ch } .soft { color: var(--soft) }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px 24px; margin: 28px 0 8px }
 dt { color: var(--soft); font-size: 13px } dd { margin: 0; font-variant-numeric: tabular-nums }
 section { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; padding: 22px 24px; margin: 24px 0 }
-.scroll { overflow-x: auto } svg { display: block; width: 100%; min-width: 560px; height: auto; margin-top: 8px }
+.scroll { overflow-x: auto } .gap { height: 20px } svg { display: block; width: 100%; min-width: 560px; height: auto; margin-top: 8px }
 svg text { font-size: 13px; fill: var(--ink) } svg .tick, svg .axis { fill: var(--soft); font-size: 12px }
 svg .value { font-variant-numeric: tabular-nums; font-weight: 600 }
 .grid { stroke: var(--rule) } .reference { stroke: var(--soft); stroke-dasharray: 4 3; stroke-width: 1.5 }
-.whisker { stroke-width: 2; opacity: .65 } .line { fill: none; stroke-width: 2 }
+.band { fill: var(--soft); opacity: .12 } .whisker { stroke-width: 2; opacity: .65 } .line { fill: none; stroke-width: 2 }
 details { margin-top: 12px } summary { cursor: pointer; color: var(--soft); font-size: 14px }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin-top: 8px }
 th, td { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid var(--rule); white-space: nowrap }

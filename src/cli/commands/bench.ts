@@ -1,19 +1,25 @@
-/** forerun bench: measures methods side by side, and against other engines. */
-import { resultsFolder, saveRecord } from "../../bench/record.ts"
+/** forerun bench: measures methods side by side and against other engines, and what a model costs by itself. */
+
+import { guarded } from "../../bench/guarded.ts"
+import { measurePerplexity } from "../../bench/perplexity.ts"
+import { measureProfile } from "../../bench/profile.ts"
+import { type BenchRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
 import { writeReport } from "../../bench/report/page.ts"
 import { runBench } from "../../bench/run-bench.ts"
-import type { BenchResult, PeerName } from "../../bench/types.ts"
+import { measureStartUp } from "../../bench/start-up.ts"
+import type { BenchProgress, PeerName } from "../../bench/types.ts"
+import { findModel } from "../../store/find.ts"
+import { createReporter } from "../bench-progress.ts"
+import { describeRecord } from "../describe-bench.ts"
 import type { EngineFlags } from "../flags.ts"
 import { catchInterrupt } from "../interrupt.ts"
 import { type Output, usageError } from "../output.ts"
-import { isBad, readPrompts } from "../prompts-file.ts"
-import { readText } from "../read-text.ts"
-import { table } from "../terminal.ts"
+import { readTaskFiles, readText } from "../read-text.ts"
 
 interface Flags extends EngineFlags {
   readonly methods?: readonly string[]
   readonly option?: Readonly<Record<string, string>>
-  readonly prompts?: string
+  readonly prompts?: readonly string[]
   readonly limit?: number
   readonly maxTokens?: number
   readonly repetitions?: number
@@ -21,46 +27,103 @@ interface Flags extends EngineFlags {
   readonly contexts?: readonly number[]
   readonly prefillTokens?: number
   readonly costCurve?: boolean
+  readonly perplexity?: string
+  readonly startUp?: boolean
+  readonly profile?: boolean
   readonly save?: boolean
   readonly report?: string
 }
 
+type Measurement = () => Promise<BenchRecord>
+
+interface Watch {
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: BenchProgress) => void
+}
+
 export async function bench(_: readonly unknown[], flags: Flags, output: Output) {
-  const { option, prompts: file, limit, peer, save, report, json: __, debug: ___, device, ...same } = flags
-  if (device === "webgpu") throw usageError("bench measures the cpu")
-  if (limit !== undefined && file === undefined) throw usageError("--limit goes with --prompts")
-  const methodOptions = option === undefined ? undefined : byMethod(option)
-  const prompts = file === undefined ? undefined : await promptsOf(file, limit)
+  if (flags.device === "webgpu") throw usageError("bench measures the cpu")
+  if (flags.limit !== undefined && flags.prompts === undefined) throw usageError("--limit goes with --prompts")
   const interrupt = catchInterrupt()
-  let told = ""
+  const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
-    const result = await runBench({
-      ...same,
-      ...(methodOptions === undefined ? {} : { methodOptions }),
-      ...(prompts === undefined ? {} : { prompts }),
-      ...(peer === undefined ? {} : { peers: peer as PeerName[] }), // unknown names are refused there
-      signal: interrupt.signal,
-      onProgress({ stage, done, total }) {
-        const line = `${stage}: ${Math.floor((done / Math.max(1, total)) * 10) * 10} %`
-        if (line !== told) output.note(line)
-        told = line
-      },
-    })
-    if (save) output.note(`saved ${await saveRecord(result, { folder: resultsFolder })}`)
-    if (report !== undefined) output.note(`report ${await writeReport([result], report)}`)
-    if (output.json) output.object(result)
-    else output.text(describeBench(result))
+    const records: BenchRecord[] = []
+    for (const measure of await measurements(flags, watch)) {
+      const record = await guarded(interrupt.signal, measure)
+      records.push(record)
+      if (flags.save) output.note(`saved ${await saveRecord(record, { folder: resultsFolder })}`)
+      if (output.json) output.object(record)
+      else output.text(describeRecord(record))
+    }
+    if (flags.report !== undefined) output.note(`report ${await writeReport(records, flags.report)}`)
     return 0
   } finally {
     interrupt.release()
   }
 }
 
-async function promptsOf(file: string, limit: number | undefined) {
-  return readPrompts(await readText(file), limit).map((line) => {
-    if (isBad(line)) throw line.error // a measurement over other prompts than were asked for would mislead
-    return line
-  })
+/** What the flags ask for. Methods and peers come last, and do not run when only other measurements are asked for. */
+async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
+  const wanted = [...(await modelMeasurements(flags, watch))]
+  const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
+  if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
+  const prompts = files && (await readTaskFiles(files, flags.limit))
+  const { model, weights, draft, draftWeights, threads, offline, maxTokens, repetitions, contexts, prefillTokens } =
+    rest
+  const same = {
+    model,
+    weights,
+    draft,
+    draftWeights,
+    threads,
+    offline,
+    maxTokens,
+    repetitions,
+    contexts,
+    prefillTokens,
+  }
+  const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
+  wanted.push(() =>
+    runBench({
+      ...given,
+      ...watch,
+      ...(methods ? { methods } : {}),
+      ...(costCurve ? { costCurve } : {}),
+      ...(option ? { methodOptions: byMethod(option) } : {}),
+      ...(prompts ? { prompts } : {}),
+      ...(peer ? { peers: peer as PeerName[] } : {}), // unknown names are refused there
+    }),
+  )
+  return wanted
+}
+
+/** What a model costs by itself: perplexity by format, start-up, and where a step's time goes. */
+async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
+  const { perplexity: textFile, startUp, profile, model: name, weights, threads, repetitions, offline } = flags
+  const some = { ...watch, ...(threads === undefined ? {} : { threads }) }
+  const wanted: Measurement[] = []
+  if (textFile !== undefined) {
+    const text = await readText(textFile)
+    wanted.push(() =>
+      measurePerplexity({
+        ...some,
+        text,
+        textFile,
+        ...(name === undefined ? {} : { model: name }),
+        ...(weights === undefined ? {} : { formats: [weights] }),
+        ...(offline === undefined ? {} : { offline }),
+      }),
+    )
+  }
+  if (!startUp && !profile) return wanted
+  const { path: model } = await findModel(name, { signal: watch.signal, ...(offline === undefined ? {} : { offline }) })
+  const again = repetitions === undefined ? {} : { repetitions }
+  if (startUp)
+    wanted.push(() =>
+      measureStartUp({ ...some, ...again, model, formats: weights ? [weights] : ["q8", "as-is", "f32"] }),
+    )
+  if (profile) wanted.push(() => measureProfile({ ...some, model, ...(weights ? { weights } : {}) }))
+  return wanted
 }
 
 /** "medusa.width" = "3" as the option `width` of `medusa`. */
@@ -73,49 +136,4 @@ function byMethod(options: Readonly<Record<string, string>>): Record<string, Rec
     sorted.set(method, [...(sorted.get(method) ?? []), [key.slice(at + 1), value]])
   }
   return Object.fromEntries([...sorted].map(([method, pairs]) => [method, Object.fromEntries(pairs)]))
-}
-
-const speed = (value: number): string => value.toFixed(1)
-const interval = (value: { median: number; low: number; high: number } | undefined): string =>
-  value === undefined ? "–" : `${value.median.toFixed(2)} (${value.low.toFixed(2)} to ${value.high.toFixed(2)})`
-
-function describeBench({ model, weights, threads, repetitions, rows, peers, costCurve }: BenchResult): string {
-  const parts = [`${model.name} · weights ${weights} · threads ${threads} · ${repetitions} repetitions`]
-  if (rows.length > 0) {
-    const headings = ["method", "category", "prompts", "tokens", "tokens/s", "accepted", "passes", "speedup"]
-    const cells = rows.map((row) => [
-      row.method,
-      row.category,
-      `${row.prompts}`,
-      `${row.tokens}`,
-      speed(row.tokensPerSecond),
-      row.meanAcceptedLength.toFixed(2),
-      `${row.passes.target}${row.passes.draft > 0 ? ` + ${row.passes.draft}` : ""}`,
-      interval(row.speedup),
-    ])
-    parts.push(table(headings, cells))
-  }
-  for (const peer of peers) {
-    const decode = peer.contexts.map((row) => [
-      `decode after ${row.context}`,
-      speed(row.tokensPerSecond),
-      speed(row.peerTokensPerSecond),
-      interval(row.ratio),
-    ])
-    const prefill = [
-      `prefill of ${peer.prefillTokens}`,
-      speed(peer.ours.prefillTokensPerSecond),
-      speed(peer.prefillTokensPerSecond),
-      interval(peer.prefillRatio),
-    ]
-    parts.push(table(["tokens/s", "forerun", `${peer.name} ${peer.version}`, "ratio"], [...decode, prefill]))
-  }
-  if (costCurve) {
-    const cells = costCurve.rows.map((rows, i) => {
-      const milliseconds = costCurve.milliseconds[i]!
-      return [`${rows}`, milliseconds.toFixed(2), (milliseconds / costCurve.milliseconds[0]!).toFixed(2)]
-    })
-    parts.push(table(["rows a pass", "ms", "cost"], cells))
-  }
-  return `${parts.join("\n\n")}\n`
 }

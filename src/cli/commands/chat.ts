@@ -14,6 +14,7 @@ import { styled } from "../terminal.ts"
 const help = "/reset forgets the conversation · /system <text> sets the system message · /exit or Ctrl-D leaves"
 
 export async function chat(_: readonly unknown[], flags: GenerateFlags, output: Output) {
+  if (flags.samples !== undefined) throw usageError("a chat goes on with one answer, so --samples makes no sense here")
   if (flags.raw) throw usageError("chat needs the chat template, so --raw makes no sense here")
   const { system, ...options } = await generateOptions(flags)
   const model = await openModel(flags, output, new AbortController().signal)

@@ -1,6 +1,6 @@
 /** forerun generate: one prompt, many from a file, or standard input. */
 import type { GenerateOptions } from "../../generate/types.ts"
-import { answer, resultObject, summary } from "../answer.ts"
+import { answer, resultObject, summaries } from "../answer.ts"
 import { answerPrompts } from "../answer-prompts.ts"
 import type { GenerateFlags } from "../flags.ts"
 import { generateOptions } from "../generate-options.ts"
@@ -25,7 +25,7 @@ export async function generate([given]: readonly (string | undefined)[], flags: 
   return withModel(flags, output, async (model, signal) => {
     const result = await answer(model, prompt, { ...options, signal }, output)
     if (output.json) output.object(resultObject(result))
-    else output.note(summary(result))
+    else output.note(summaries(result))
     return 0
   })
 }
