@@ -73,7 +73,7 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   graph.output("hidden", all[0]!)
 
   const picked = gather(normed, graph.input("logitRows", "int64", ["picked"]))
-  const product = b.linear(config.tiedHead ? family.embedding : family.head)(picked)
+  const product = b.outlierLinear(config.tiedHead ? family.embedding : family.head)(picked)
   const logits = config.logitSoftcap === undefined ? product : softcap(product, config.logitSoftcap)
   graph.output("logits", logits)
   const count = graph.input("top", "int64", [1])

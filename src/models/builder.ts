@@ -102,11 +102,20 @@ export class ModelBuilder {
 
   /** The projection by the stacked rows of `names` (…weight), plus their biases where the model has them. */
   linear(...names: string[]): Linear {
+    return this.#linear(names, false)
+  }
+
+  /** The same, of an input with outlier columns: what attention and the head read (docs/weights.md). */
+  outlierLinear(...names: string[]): Linear {
+    return this.#linear(names, true)
+  }
+
+  #linear(names: readonly string[], outliers: boolean): Linear {
     const key = names.join("|")
     const known = this.#linears.get(key)
     if (known) return known
     const tensors = names.map((name) => this.tensor(`${name}.weight`))
-    const product = this.#format(this.graph, matrixOf(this.source, `${key}.weight`, tensors))
+    const product = this.#format(this.graph, matrixOf(this.source, `${key}.weight`, tensors, outliers))
     const biased = names.filter((name) => this.has(`${name}.bias`))
     if (biased.length !== 0 && biased.length !== names.length)
       throw new ForerunError(

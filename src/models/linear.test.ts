@@ -38,7 +38,7 @@ async function product(
 ): Promise<Float32Array> {
   const graph = new Graph()
   const input = graph.input("x", "float32", ["rows", columns])
-  graph.output("y", linearFormats[weights](graph, matrixOf(source, "m", tensors))(input))
+  graph.output("y", linearFormats[weights](graph, matrixOf(source, "m", tensors, true))(input))
   const written = serialize(graph, "w")
   const external = { path: "w", data: externalBuffer(written) }
   const session = await createSession({ model: written.model, external }, { threads: 2, device: "cpu" })

@@ -28,6 +28,8 @@ export interface Matrix {
   readonly in: number
   readonly tensors: readonly TensorInfo[]
   readonly source: WeightSource
+  /** Whether some columns of its input are far larger than the rest: a format may turn them into each other. */
+  readonly outliers: boolean
 }
 
 export type Linear = (x: Value) => Value
@@ -35,9 +37,9 @@ export type Linear = (x: Value) => Value
 /** Adds a matrix to the graph and returns its product; weights are packed when the model is written, one at a time. */
 export type LinearFormat = (graph: Graph, matrix: Matrix) => Linear
 
-export function matrixOf(source: WeightSource, name: string, tensors: readonly TensorInfo[]): Matrix {
+export function matrixOf(source: WeightSource, name: string, tensors: readonly TensorInfo[], outliers = false): Matrix {
   const out = tensors.reduce((sum, tensor) => sum + tensor.shape[0]!, 0)
-  return { name, out, in: tensors[0]!.shape[1]!, tensors, source }
+  return { name, out, in: tensors[0]!.shape[1]!, tensors, source, outliers }
 }
 
 /** Rows opened at a time: a large table never stands in memory as float32. */
@@ -92,9 +94,9 @@ export const float32Format: LinearFormat = (graph, matrix) => {
   return (x) => fusedMatmul(x, weight, { transB: true })
 }
 
-/** int8 per output row against uint8 activations with one scale per row of x, both rotated first ("q8"). */
+/** int8 per output row against uint8 activations with one scale per row of x ("q8"); inputs with outliers are rotated. */
 export const rows8Format: LinearFormat = (graph, matrix) => {
-  const block = rotationSize(matrix.in)
+  const block = matrix.outliers ? rotationSize(matrix.in) : undefined
   const [data, scales] = packOnce(
     () => {
       const values = matrixValues(matrix)

@@ -14,7 +14,7 @@ export function gemmaLike(name: string): Family {
       const layer = `model.layers.${index}`
       const entry = b.addNorm(x, `${layer}.input_layernorm.weight`, 1)
       tap(entry.sum)
-      const qkv = b.linear(`${layer}.self_attn.q_proj`, `${layer}.self_attn.k_proj`, `${layer}.self_attn.v_proj`)
+      const qkv = b.outlierLinear(`${layer}.self_attn.q_proj`, `${layer}.self_attn.k_proj`, `${layer}.self_attn.v_proj`)
       const heads = attention(b, index, qkv(entry.normed), queryKeyNorms(b, layer, 1))
       const attended = normed(
         b,

@@ -12,7 +12,7 @@ export const gpt2: Family = {
     const layer = `transformer.h.${index}`
     const entry = b.addLayerNorm(x, `${layer}.ln_1`)
     tap(entry.sum)
-    const attended = attention(b, index, b.linear(`${layer}.attn.c_attn`)(entry.normed))
+    const attended = attention(b, index, b.outlierLinear(`${layer}.attn.c_attn`)(entry.normed))
     const middle = b.addLayerNorm(
       { base: entry.sum, delta: b.linear(`${layer}.attn.c_proj`)(attended) },
       `${layer}.ln_2`,

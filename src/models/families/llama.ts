@@ -19,7 +19,7 @@ export function llamaLike(name: string): Family {
     head: "lm_head",
     layer(b, index, x, tap) {
       const layer = `model.layers.${index}`
-      const qkv = b.linear(`${layer}.self_attn.q_proj`, `${layer}.self_attn.k_proj`, `${layer}.self_attn.v_proj`)
+      const qkv = b.outlierLinear(`${layer}.self_attn.q_proj`, `${layer}.self_attn.k_proj`, `${layer}.self_attn.v_proj`)
       const output = b.linear(`${layer}.self_attn.o_proj`)
       const gateUp = b.linear(`${layer}.mlp.gate_proj`, `${layer}.mlp.up_proj`)
       const down = b.linear(`${layer}.mlp.down_proj`)

@@ -10,7 +10,7 @@ export const phi3: Family = {
     const layer = `model.layers.${index}`
     const { sum, normed } = b.addNorm(x, `${layer}.input_layernorm.weight`)
     tap(sum)
-    const qkv = b.linear(`${layer}.self_attn.qkv_proj`)(normed)
+    const qkv = b.outlierLinear(`${layer}.self_attn.qkv_proj`)(normed)
     const attended = b.linear(`${layer}.self_attn.o_proj`)(attention(b, index, qkv))
     const middle = b.addNorm({ base: sum, delta: attended }, `${layer}.post_attention_layernorm.weight`)
     const gateUp = b.linear(`${layer}.mlp.gate_up_proj`)

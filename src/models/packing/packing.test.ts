@@ -2,8 +2,10 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { seeded, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { range } from "../../../test/support/tiny-runner.ts"
 import { packAsIs } from "./as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./blocks.ts"
+import { hadamard, rotate, rotationSize } from "./rotate.ts"
 import { packRows8 } from "./rows.ts"
 
 /** scale · (q − zero), as onnxruntime's operator description says. */
@@ -98,25 +100,53 @@ describe("4-bit blocks", () => {
   })
 })
 
-test("8-bit rows: transposed, one scale a row, smoothing moves between the two", () => {
+test("8-bit rows: transposed, one scale a row, and small enough that no pair of products saturates 16 bits", () => {
   fc.assert(
     fc.property(matrices, ({ rows, columns, seed, size }) => {
       const values = random(rows * columns, seed, size)
-      const smoothing = random(columns, seed + 1, 1).map((value) => 0.5 + Math.abs(value))
-      const [plain, smooth] = [packRows8(values, rows, columns), packRows8(values, rows, columns, smoothing)]
+      const packed = packRows8(values, rows, columns)
+      expect(2 * 255 * Math.max(...packed.data.map(Math.abs))).toBeLessThan(2 ** 15)
       for (let row = 0; row < rows; row++) {
         const own = values.subarray(row * columns, (row + 1) * columns)
         const peak = Math.max(...own.map(Math.abs))
         for (const [column, value] of own.entries()) {
-          const back = plain.data[column * rows + row]! * plain.scales[row]!
-          expect(Math.abs(back - value)).toBeLessThanOrEqual((peak / 127) * 0.5001)
-          const step = smooth.scales[row]!
-          const smoothed = smooth.data[column * rows + row]! * step
-          expect(Math.abs(smoothed - value * smoothing[column]!)).toBeLessThanOrEqual(step * 0.5001)
+          const back = packed.data[column * rows + row]! * packed.scales[row]!
+          expect(Math.abs(back - value)).toBeLessThanOrEqual((peak / 64) * 0.5001)
         }
       }
     }),
   )
+})
+
+describe("rotation", () => {
+  test("the Hadamard matrix is symmetric, of one magnitude, and its own inverse", () => {
+    for (const size of [16, 32, 64]) {
+      const matrix = hadamard(size)
+      expect(new Set(Array.from(matrix, (value) => Math.abs(value).toFixed(6))).size).toBe(1)
+      const product = (i: number, j: number) => range(size).reduce((sum, k) => sum + at(i, k) * at(k, j), 0)
+      const at = (i: number, j: number) => matrix[i * size + j]!
+      for (const i of range(size))
+        for (const j of range(size)) {
+          expect(at(i, j)).toBe(at(j, i))
+          expect(product(i, j)).toBeCloseTo(i === j ? 1 : 0, 5)
+        }
+    }
+  })
+
+  test("turning both sides keeps a product and spreads an outlier", () => {
+    const [x, w] = [random(128, 1, 1), random(128, 2, 1)]
+    x[5] = 40
+    const dot = () => x.reduce((sum, value, i) => sum + value * w[i]!, 0)
+    const [before, peak] = [dot(), Math.max(...x.map(Math.abs))]
+    rotate(x, 64)
+    rotate(w, 64)
+    expect(dot()).toBeCloseTo(before, 3)
+    expect(Math.max(...x.map(Math.abs))).toBeLessThan(peak / 4)
+  })
+
+  test("blocks are the largest power of two that fits, none where that is small", () => {
+    expect([576, 1536, 96, 48, 72, 101].map(rotationSize)).toEqual([64, 64, 32, 16, undefined, undefined])
+  })
 })
 
 test.each(["Q4_0", "Q8_0"] as const)("%s as it is: exactly the file's values", (blocks) => {

@@ -1,5 +1,11 @@
 /** Packs float32 matrices to int8 with one scale per output row, transposed to [in, out] for MatMulIntegerToFloat. */
 
+/**
+ * Weights keep 7 of the 8 bits. Processors without VNNI add pairs of products in 16 bits and saturate: with activations
+ * up to 255, 2 · 255 · 64 still fits. Saturated sums cost far more than the bit does.
+ */
+const largestWeight = 64
+
 export interface PackedRows {
   /** int8 [in, out] */
   readonly data: Int8Array
@@ -9,27 +15,26 @@ export interface PackedRows {
 
 const tile = 64
 
-/** `smoothing` [in], when given, multiplies the columns first: x/s · (W·s)ᵀ = x·Wᵀ. */
-export function packRows8(values: Float32Array, rows: number, columns: number, smoothing?: Float32Array): PackedRows {
+export function packRows8(values: Float32Array, rows: number, columns: number): PackedRows {
   const data = new Int8Array(rows * columns)
   const scales = new Float32Array(rows)
   const inverse = new Float32Array(rows)
   for (let row = 0; row < rows; row++) {
     let largest = 0
     for (let column = 0; column < columns; column++) {
-      const value = values[row * columns + column]! * (smoothing ? smoothing[column]! : 1)
+      const value = values[row * columns + column]!
       const magnitude = value < 0 ? -value : value
       if (magnitude > largest) largest = magnitude
     }
-    scales[row] = largest / 127
-    inverse[row] = largest === 0 ? 0 : 127 / largest
+    scales[row] = largest / largestWeight
+    inverse[row] = largest === 0 ? 0 : largestWeight / largest
   }
   // Tiles keep both the read rows and the written columns in the cache.
   for (let rowTile = 0; rowTile < rows; rowTile += tile)
     for (let columnTile = 0; columnTile < columns; columnTile += tile)
       for (let row = rowTile; row < Math.min(rows, rowTile + tile); row++)
         for (let column = columnTile; column < Math.min(columns, columnTile + tile); column++) {
-          const value = values[row * columns + column]! * (smoothing ? smoothing[column]! : 1)
+          const value = values[row * columns + column]!
           data[column * rows + row] = Math.floor(value * inverse[row]! + 0.5)
         }
   return { data, scales }
