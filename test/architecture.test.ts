@@ -16,6 +16,7 @@ const order = [
   "models",
   "runtime",
   "decoding",
+  "train",
   "methods",
   "generate",
   "bench",
@@ -107,6 +108,19 @@ describe("methods", () => {
         method(from) !== method(to),
     )
     expect(across.map(shown)).toEqual([])
+  })
+})
+
+describe("training", () => {
+  test("is imported by recipes and the command line only", () => {
+    const users = imports.filter(({ from, to, inside }) => inside && folder(to) === "train" && folder(from) !== "train")
+    const allowed = /^(methods\/[\w-]+\/train\.ts|methods\/recipes\.ts|cli\/.*)$/
+    expect(users.filter(({ from }) => !allowed.test(from)).map(shown)).toEqual([])
+  })
+
+  test("is no part of inference: only the registry of recipes imports a recipe", () => {
+    const users = imports.filter(({ to, inside }) => inside && /^methods\/[\w-]+\/train\.ts$/.test(to))
+    expect(users.filter(({ from }) => from !== "methods/recipes.ts").map(shown)).toEqual([])
   })
 })
 
