@@ -110,6 +110,21 @@ export function createProgram(onCode: (code: number) => void): Command {
 
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
 
+  withModelFlags(
+    verb(
+      "train <method>",
+      "Train a method's own weights (heads, drafters) for a target.",
+      async () => (await import("./commands/train.ts")).train,
+    ),
+  )
+    .option("--out <dir>", "folder of checkpoint, weights, record and loss curve")
+    .option("--plan", "say what it will cost in time and memory, and stop")
+    .option("--resume", "go on from the folder's checkpoint, when there is one")
+    .option("--data <path>", "training text, a file or folder; repeatable", list)
+    .option("--option <key=value>", "option of the recipe, or steps, batch, learningRate, …; repeatable", pair)
+    .option("--seed <n>", "of start values and orders (default 1)", integer(Number.MIN_SAFE_INTEGER))
+    .option("--threads <n>", "threads; default one for each core, at most 8", integer(1, 256))
+
   verb(
     "pull <model>",
     "Download a model into the Hugging Face cache.",

@@ -1,4 +1,6 @@
 /** The graph IR: build a typed graph in TypeScript, print it, write it as ONNX. */
+
+export { bytesOf, peakBytes, productFlops, weightBytes } from "./cost.ts"
 export * from "./dim.ts"
 export { gradients } from "./gradient.ts"
 export { Graph } from "./graph.ts"

@@ -242,11 +242,12 @@ const better = ({ metric }: Pick<Recipe, "metric">, value: number, than: number)
 
 const averageOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Running means over about the last 20 steps. */
+/** Running means over about the last 20 steps; the first, which builds the session, counts until the second is done. */
 class Speed {
   tokensPerSecond = 0
   secondsPerStep = 0
   #from = 0
+  #steps = 0
 
   start(): void {
     this.#from = performance.now()
@@ -254,8 +255,8 @@ class Speed {
 
   stop(tokens: number): void {
     const seconds = Math.max(1e-9, (performance.now() - this.#from) / 1000)
-    const blend = (old: number, fresh: number) => (old === 0 ? fresh : old + (fresh - old) / 20)
-    this.secondsPerStep = blend(this.secondsPerStep, seconds)
-    this.tokensPerSecond = blend(this.tokensPerSecond, tokens / seconds)
+    const share = 1 / Math.min(20, Math.max(1, this.#steps++))
+    this.secondsPerStep += (seconds - this.secondsPerStep) * share
+    this.tokensPerSecond = tokens / this.secondsPerStep
   }
 }
