@@ -19,7 +19,8 @@ function sliceRule(met: Met) {
   const [end] = constantIntegers(met, 2)
   const [axis] = constantIntegers(met, 3)
   const [size] = sizesAlong(met, [met.shape(0)], axis!)
-  return [() => pad(met.gradient, axis!, start!, size! - end!)]
+  const after = end! < 0 ? -end! : size! - end!
+  return [() => pad(met.gradient, axis!, start!, after)]
 }
 
 /** Rows that were picked get the gradients of their copies: moved to the front, added by row, moved back. */
