@@ -33,10 +33,7 @@ export function stepScalars(hyper: Hyperparameters, step: number): StepScalars {
   }
 }
 
-/**
- * Length of all gradients together. The sums stand before their addition, last parameter innermost: onnxruntime goes
- * depth first, so each gradient is reduced as soon as the backward pass has come to its layer.
- */
+/** Length of all gradients together. */
 export function globalNorm(gradients: readonly Value[]): Value {
   const squares = gradients.map((gradient) =>
     reshape(
@@ -47,7 +44,7 @@ export function globalNorm(gradients: readonly Value[]): Value {
       [1],
     ),
   )
-  return sqrt(addAll(squares.toReversed()))
+  return sqrt(addAll(squares))
 }
 
 /** What the gradients are multiplied by: 1/passes, and less where the mean gradient is longer than `clip`. */
