@@ -57,7 +57,7 @@ export interface TrainResult {
   readonly end: "done" | "early" | "abort"
 }
 
-/** Steps whose mean is the first and the last loss of a result: one alone is mostly noise. */
+/** The first and the last loss of a result are means over this many steps (a quarter, if fewer): one is mostly noise. */
 const averaged = 10
 
 /** @throws E_OPTION when the checkpoint has other settings; E_RUNTIME when the loss is no number */
@@ -210,8 +210,8 @@ class Run {
 
   /** Checkpoint, curve, and the weights of the best validation (of the last step where there was none). */
   async #finish(end: TrainResult["end"]): Promise<TrainResult> {
-    const { recipe, training, folder, target } = this.#request
-    const { step, losses, validations, best, settings, seconds, seed } = this.#standing
+    const { recipe, training, folder, target, options, hyper } = this.#request
+    const { step, losses, validations, best, seconds, seed } = this.#standing
     await this.#save()
     const curve = lossCurve({ losses, validations, metric: recipe.metric.name })
     await writeWhole(join(folder, "loss.svg"), [Buffer.from(curve)])
@@ -225,11 +225,12 @@ class Run {
     const tensors =
       training.finish?.(values) ??
       training.parameters.map(({ name, shape }) => ({ name, shape, values: values.get(name)! }))
-    const loss = { first: averageOf(losses.slice(0, averaged)), last: averageOf(losses.slice(-averaged)) }
+    const span = Math.max(1, Math.min(averaged, losses.length >> 2))
+    const loss = { first: averageOf(losses.slice(0, span)), last: averageOf(losses.slice(-span)) }
     const weights = await writePart(folder, tensors, {
       method: recipe.method,
       target,
-      recipe: { ...settings, seed, stepsDone: step },
+      recipe: { ...options, ...hyper, seed, stepsDone: step },
       metrics: { [recipe.metric.name]: value, firstLoss: loss.first, lastLoss: loss.last },
     })
     const metric = { name: recipe.metric.name, value }
