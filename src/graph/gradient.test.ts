@@ -1,6 +1,6 @@
 /** Each operator's gradient against central differences in float64, for random shapes, broadcasts and values. */
 import fc from "fast-check"
-import { describe, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import {
   absolute,
   add,
@@ -11,9 +11,10 @@ import {
   exp,
   expand,
   fusedMatmul,
-  type Graph,
+  Graph,
   gather,
   gatherElements,
+  gradients,
   layerNorm,
   log,
   logSoftmax,
@@ -51,7 +52,7 @@ import {
   where,
   withoutLast,
 } from "./index.ts"
-import { checkGradients, type Operand } from "./test-differences.ts"
+import { checkGradients, type Operand, openGraph } from "./test-differences.ts"
 
 const size = (shape: readonly number[]) => shape.reduce((n, dim) => n * dim, 1)
 
@@ -142,6 +143,8 @@ describe("movement", () => {
 
   test("reshape, transpose, unsqueeze, squeeze", () =>
     given([[2, 3, 4]], (x) => squeeze(unsqueeze(transpose(reshape(x, [6, 4]), [1, 0]), 1), 1)))
+  test("a transposition that is not its own inverse", () =>
+    given([[2, 3, 4]], (x) => transpose(multiply(x, x), [2, 0, 1])))
   test("concat", () =>
     given(
       [
@@ -192,6 +195,14 @@ describe("reductions", () => {
   ])("%s", async (_, reduce) => {
     await given([[2, 3, 2]], (x) => multiply(x, reduce(x, [0, 2])))
     await given([[2, 3, 2]], (x) => reduce(x, 1, false))
+  })
+  test("equal largest entries share", async () => {
+    const graph = new Graph()
+    const x = graph.input("x0", "float64", [2, 3])
+    graph.output("d", gradients(reduceSum(reduceMax(x, 1), [0, 1], false), [x])[0]!)
+    const { run, release } = await openGraph(graph, "float64")
+    expect((await run([{ shape: [2, 3], values: [2, 2, 1, 0, 5, 3] }], ["d"])).d).toEqual([0.5, 0.5, 0, 0, 1, 0])
+    await release()
   })
   test("softmax", () => unary(softmax))
   test("log-softmax", () => unary(logSoftmax))

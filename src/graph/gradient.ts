@@ -1,6 +1,6 @@
 /** Reverse-mode differentiation: appends to a graph the nodes that compute the gradients of a scalar. */
 import { fail } from "./check.ts"
-import { dimEqual, dimProduct } from "./dim.ts"
+import { dimEqual, dimProduct, shapeEqual } from "./dim.ts"
 import { linearRules } from "./gradients/linear.ts"
 import { mathRules } from "./gradients/math.ts"
 import { movementRules } from "./gradients/movement.ts"
@@ -104,6 +104,8 @@ class Sums {
   }
 
   add(value: Value, part: Contribution): void {
+    if (!("addTo" in part) && !shapeEqual(part.shape, value.shape))
+      fail("gradients", "a gradient needs its value's shape", value, part)
     const parts = this.#parts.get(value.name)
     if (parts) parts.push(part)
     else this.#parts.set(value.name, [part])

@@ -99,7 +99,7 @@ export async function checkAgainst(
   for (const [i, { values }] of operands.entries())
     for (const entry of values.keys()) {
       const difference = (loss(moved(rounded, i, entry, 1e-6)) - loss(moved(rounded, i, entry, -1e-6))) / 2e-6
-      near(found[`d${i}`]![entry]!, difference, 1e-3, `operand ${i}, entry ${entry}`)
+      near(found[`d${i}`]![entry]!, difference, 1e-4, `operand ${i}, entry ${entry}`)
     }
   await release()
 }

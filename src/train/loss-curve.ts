@@ -1,5 +1,5 @@
 /** The loss of a run as a picture: each step faintly, a running mean, and the validations. */
-import { element, line, linearScale, svg, text, ticks } from "../base/svg.ts"
+import { element, escapeText, line, linearScale, svg, text, ticks } from "../base/svg.ts"
 
 export interface Curve {
   /** Of each step, from the first. */
@@ -19,7 +19,11 @@ export function lossCurve({ losses, validations, metric }: Curve): string {
   const isLoss = metric === "loss"
   const smooth = runningMean(losses, Math.max(1, Math.round(losses.length / 50)))
   const shown = [...smooth, ...(isLoss ? validations.map(({ value }) => value) : [])]
-  const marks = ticks(Math.min(...shown), Math.max(...shown))
+  const [low, high] = shown.reduce(
+    ([least, most], value) => [Math.min(least, value), Math.max(most, value)],
+    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  )
+  const marks = ticks(low!, high!)
   const x = linearScale(1, Math.max(2, losses.length), left, width - right)
   const y = linearScale(marks[0]!, marks.at(-1)!, bottom, top)
   const grid = marks.map(
@@ -40,7 +44,7 @@ export function lossCurve({ losses, validations, metric }: Curve): string {
       : element(
           "circle",
           { cx: x(step), cy: top, r: 3.5, class: "dot" },
-          `<title>${metric} ${value.toFixed(4)}</title>`,
+          `<title>${escapeText(metric)} ${value.toFixed(4)}</title>`,
         ),
   )
   const names =
