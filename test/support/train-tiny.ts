@@ -9,7 +9,7 @@ process.once("SIGINT", () => controller.abort())
 const result = await train({
   recipe: { method: "tiny", metric: { name: "loss", better: "lower", expected: "" } },
   training: characterModel(text.ids, { vocabulary: text.count, width: 16, heads: 2, layers: 1, length: 16 }),
-  hyper: { ...tinyHyperparameters, steps: 60, batch: 4, accumulate: 2, validateEvery: 10 },
+  hyper: { ...tinyHyperparameters, steps: 40, batch: 4, accumulate: 2, validateEvery: 10 },
   options: {},
   target: { sha256: "0".repeat(64) },
   folder: folder!,

@@ -42,5 +42,5 @@ describe.skipIf(!existsSync(shakespeare))("a language model of characters (needs
     expect(record.get("method")).toBe("tiny")
     expect(tensors.get("embedding")!.shape).toEqual([count, 64])
     expect(readFileSync(join(folder, "loss.svg"), "utf8")).toMatch(/^<svg.*<path.*<circle.*<\/svg>$/s)
-  }, 180_000)
+  }, 300_000)
 })
