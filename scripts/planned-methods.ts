@@ -144,15 +144,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2412.03594",
   ),
   plan(
-    "equilibrium-ranking",
-    "report",
-    "target (scoring)",
-    "The Consensus Game: Language Model Generation via Equilibrium Search",
-    "Jacob, Shen, Farina, Andreas",
-    2023,
-    "2310.09139",
-  ),
-  plan(
     "token-forcing",
     "report",
     "target",

@@ -92,3 +92,21 @@ export function costRatio(pairs: readonly CostPair[], seed = 0): Interval | unde
   ratios.sort((a, b) => a - b)
   return { median: found, low: quantile(ratios, 0.025), high: quantile(ratios, 0.975) }
 }
+
+/** A share of successes and its 95 % score interval (Wilson, 1927), which stays inside 0 to 1. */
+export interface Share {
+  readonly right: number
+  readonly total: number
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+export function shareInterval(right: number, total: number): Share {
+  if (total === 0) return { right, total, value: Number.NaN, low: 0, high: 1 }
+  const z = 1.959963984540054
+  const value = right / total
+  const middle = (value + z ** 2 / (2 * total)) / (1 + z ** 2 / total)
+  const half = (z * Math.sqrt((value * (1 - value)) / total + z ** 2 / (4 * total ** 2))) / (1 + z ** 2 / total)
+  return { right, total, value, low: Math.max(0, middle - half), high: Math.min(1, middle + half) }
+}

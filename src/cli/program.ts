@@ -108,6 +108,27 @@ export function createProgram(onCode: (code: number) => void): Command {
     )
     .addHelpText("after", verifyHelp)
 
+  withEngineFlags(
+    verb(
+      "rank",
+      "Rank given answers to questions by the consensus game, beside its baselines.",
+      async () => (await import("./commands/rank.ts")).rank,
+    ),
+  )
+    .option(
+      "--in <file>",
+      'JSON lines {"id","question","candidates","answer"?}; or a file of ARC, OpenBookQA, MMLU, TruthfulQA, GSM8K',
+    )
+    .option("--out <file>", "write each result there too, and go on from it after an interruption")
+    .option("--limit <n>", "only the first n questions of each category", integer(1))
+    .option("--option <key=value>", "option of the method; repeatable (forerun methods lists them)", pair)
+    .option("--prompts-file <file>", "JSON: the method's prompts, in whole or part")
+    .option("--exemplars <file>", "solved questions to show first, in the same formats")
+    .option("--shots <n>", "how many of them, of the question's category (default 5)", integer(0))
+    .option("--sample <n>", "draw n candidates where a question brings none", integer(1))
+    .option("-n, --max-tokens <n>", "with --sample: longest candidate (default 256)", integer(1))
+    .option("--seed <n>", "with --sample: makes drawing repeatable (default 1)", integer(Number.MIN_SAFE_INTEGER))
+
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
 
   verb(
