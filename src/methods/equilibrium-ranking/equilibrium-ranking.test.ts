@@ -80,7 +80,7 @@ describe("prompts", () => {
       discriminator: [
         "Question: 1 + 1?\nAnswer: 2\n\nQuestion: Say Answer: $&\nProposed answer: {question}\nThe proposed answer is",
       ],
-      verdicts: [" correct", " incorrect"],
+      judgements: [" correct", " incorrect"],
     })
     const everywhere = rankTexts(input, { ...defaultPrompts, replaceInExemplars: true }, exemplars)
     expect(everywhere.generator[1]).toContain("1 + 1?\nIncorrect Answer: 2")
@@ -89,7 +89,7 @@ describe("prompts", () => {
 
   test.each([
     [{ generatr: "x" }, "no other names"],
-    [{ verdicts: ["yes"] }, "verdicts of two texts"],
+    [{ judgements: ["yes"] }, "judgements of two texts"],
     [{ discriminator: "Is it right?" }, "{question}"],
     [{ answerLabel: "A:" }, "generator with A:"],
     [{ replaceInExemplars: "yes" }, "boolean"],
@@ -118,8 +118,8 @@ describe("on a tiny model", () => {
     for (const [y, candidate] of texts.candidates.entries()) {
       for (const v of [0, 1] as const) {
         expect(outcome.likelihoods.generator[v]![y]).toBeCloseTo(await slowly(texts.generator[v], candidate), 9)
-        const verdict = await slowly(texts.discriminator[y]!, texts.verdicts[v])
-        expect(outcome.likelihoods.discriminator[y]![v]).toBeCloseTo(verdict, 9)
+        const judgement = await slowly(texts.discriminator[y]!, texts.judgements[v])
+        expect(outcome.likelihoods.discriminator[y]![v]).toBeCloseTo(judgement, 9)
       }
     }
   })
@@ -128,13 +128,13 @@ describe("on a tiny model", () => {
     const watch = watched(target)
     const before = target.ledger.totals()
     await rank(input, {}, watch.runner)
-    const { generator, candidates, discriminator, verdicts } = rankTexts(
+    const { generator, candidates, discriminator, judgements } = rankTexts(
       { ...input, candidates: ["Po", "Etna", "Rigi peak"] },
       defaultPrompts,
     )
     const sequences = [
       ...generator.flatMap((text) => candidates.map((candidate) => text + candidate)),
-      ...discriminator.flatMap((text) => verdicts.map((verdict) => text + verdict)),
+      ...discriminator.flatMap((text) => judgements.map((judgement) => text + judgement)),
     ].map((text) => Array.from(tokenizer.encode(text, { bos: tokenizer.addsBos })))
     const distinct = new Set(
       sequences.flatMap((tokens) => tokens.slice(0, -1).map((_, i) => tokens.slice(0, i + 1).join(" "))),
@@ -191,12 +191,12 @@ test("what it says of itself", () => {
   expect(equilibriumRanking.promise({})).toBe("report")
 })
 
-test.runIf(hasSmollm2)(`SmolLM2's verdicts are of equal length ${needsModels}`, async () => {
+test.runIf(hasSmollm2)(`SmolLM2's judgements are of equal length ${needsModels}`, async () => {
   const opened = await openRunner(smollm2, "q8", 1)
   try {
     const own = createTokenizer(opened.checkpoint.tokenizer!)
-    const lengths = defaultPrompts.verdicts.map((verdict) => {
-      const { tokens, from } = scoreRequest(own, "The proposed answer is", verdict)
+    const lengths = defaultPrompts.judgements.map((judgement) => {
+      const { tokens, from } = scoreRequest(own, "The proposed answer is", judgement)
       return tokens.length - from
     })
     expect(lengths[0]).toBe(lengths[1])

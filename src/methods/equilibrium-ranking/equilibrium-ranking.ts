@@ -27,7 +27,7 @@ export interface RankOutcome {
   readonly utility: { readonly initial: number; readonly final: number }
   readonly likelihoods: LogLikelihoods
   readonly candidateTokens: readonly number[]
-  readonly verdictTokens: readonly [number, number]
+  readonly judgementTokens: readonly [number, number]
 }
 
 const price = { type: "number", default: 0.1, low: 1e-6, high: 1e6 } as const
@@ -81,7 +81,7 @@ async function* run(input: RankInput, context: Context): AsyncGenerator<Step, Ra
   const { models, tokenizer, signal } = context
   const lengthNorm = context.options.lengthNorm as LikelihoodOptions["lengthNorm"]
   const asked = await askLikelihoods(models.target, tokenizer, texts, { lengthNorm, signal })
-  const { generator, discriminator, candidateTokens, verdictTokens } = asked
+  const { generator, discriminator, candidateTokens, judgementTokens } = asked
   const likelihoods = { generator, discriminator }
   const game = playGame(likelihoods, gameOptions(context.options))
   const scores = rankings(likelihoods, game)
@@ -90,7 +90,7 @@ async function* run(input: RankInput, context: Context): AsyncGenerator<Step, Ra
   const winners = Object.entries(scores).map(([name, values]) => [name, winnerOf(values)])
   const winner = Object.fromEntries(winners) as RankOutcome["winner"]
   const { residual, utility } = game
-  return { candidates, winner, scores, residual, utility, likelihoods, candidateTokens, verdictTokens }
+  return { candidates, winner, scores, residual, utility, likelihoods, candidateTokens, judgementTokens }
 }
 
 export const gameOptions = (values: OptionValues): GameOptions => values as unknown as GameOptions

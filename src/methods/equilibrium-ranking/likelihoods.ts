@@ -14,8 +14,8 @@ export interface LikelihoodOptions {
 export interface Likelihoods extends LogLikelihoods {
   /** Tokens of each candidate, as it follows the generator's prompt. */
   readonly candidateTokens: readonly number[]
-  /** Tokens of the two verdicts: a bias in favour of the shorter one where they differ. */
-  readonly verdictTokens: readonly [number, number]
+  /** Tokens of the two judgements: a bias in favour of the shorter one where they differ. */
+  readonly judgementTokens: readonly [number, number]
 }
 
 /** @throws E_INPUT, E_CONTEXT_LENGTH, E_ABORTED */
@@ -28,17 +28,17 @@ export async function askLikelihoods(
   const request = (before: string, text: string) => scoreRequest(tokenizer, before, text)
   const claims = [correct, incorrect] as const
   const answers = claims.map((v) => texts.candidates.map((candidate) => request(texts.generator[v], candidate)))
-  const verdicts = texts.discriminator.map((before) => claims.map((v) => request(before, texts.verdicts[v])))
-  const scores = await scoreSequences(runner, [...answers.flat(), ...verdicts.flat()], signal)
+  const judgements = texts.discriminator.map((before) => claims.map((v) => request(before, texts.judgements[v])))
+  const scores = await scoreSequences(runner, [...answers.flat(), ...judgements.flat()], signal)
   const next = scores.values()
   const total = (): number => next.next().value!.reduce((sum, logprob) => sum + logprob, 0)
   const length = ({ tokens, from }: ScoreRequest) => tokens.length - from
   const generator = answers.map((row) => row.map((one) => total() / (lengthNorm === "tokens" ? length(one) : 1)))
   return {
     generator,
-    discriminator: verdicts.map((row) => row.map(total)),
+    discriminator: judgements.map((row) => row.map(total)),
     candidateTokens: answers[correct]!.map(length),
-    verdictTokens: [length(verdicts[0]![correct]!), length(verdicts[0]![incorrect]!)],
+    judgementTokens: [length(judgements[0]![correct]!), length(judgements[0]![incorrect]!)],
   }
 }
 

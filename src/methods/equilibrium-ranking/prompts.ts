@@ -1,4 +1,4 @@
-/** The prompts of the game as data: how a question, a candidate and a verdict are written out. */
+/** The prompts of the game as data: how a question, a candidate and a judgement are written out. */
 import { ForerunError } from "../../base/errors.ts"
 
 /** `{question}` and `{candidate}` are replaced; everything else is taken as it stands. */
@@ -10,10 +10,10 @@ export interface RankPrompts {
   readonly incorrectLabel: string
   /** Whether the label changes in the exemplars too. */
   readonly replaceInExemplars: boolean
-  /** What is read before the verdict; it holds both marks. */
+  /** What is read before the judgement; it holds both marks. */
   readonly discriminator: string
   /** Correct, incorrect; best of the same number of tokens. */
-  readonly verdicts: readonly [string, string]
+  readonly judgements: readonly [string, string]
   /** Between the generator's prompt and the candidate. */
   readonly separator: string
   /** One solved example, with both marks. */
@@ -26,7 +26,7 @@ export const defaultPrompts: RankPrompts = {
   incorrectLabel: "Incorrect Answer:",
   replaceInExemplars: false,
   discriminator: "Question: {question}\nProposed answer: {candidate}\nThe proposed answer is",
-  verdicts: [" correct", " incorrect"],
+  judgements: [" correct", " incorrect"],
   separator: " ",
   exemplar: "Question: {question}\nAnswer: {candidate}\n\n",
 }
@@ -36,15 +36,15 @@ export interface Exemplar {
   readonly candidate: string
 }
 
-/** The texts of one question: a prompt for each claim, one a candidate for the verdict. */
+/** The texts of one question: a prompt for each claim, one a candidate for the judgement. */
 export interface RankTexts {
   /** Read before every candidate: [correct, incorrect] */
   readonly generator: readonly [string, string]
   /** [n] */
   readonly candidates: readonly string[]
-  /** Read before the verdict: [n] */
+  /** Read before the judgement: [n] */
   readonly discriminator: readonly string[]
-  readonly verdicts: readonly [string, string]
+  readonly judgements: readonly [string, string]
 }
 
 export function rankTexts(
@@ -60,7 +60,7 @@ export function rankTexts(
     generator: [shown + query, told + replaceLast(query, answerLabel, incorrectLabel)],
     candidates: candidates.map((candidate) => prompts.separator + candidate),
     discriminator: candidates.map((candidate) => shown + fill(prompts.discriminator, { question, candidate })),
-    verdicts: prompts.verdicts,
+    judgements: prompts.judgements,
   }
 }
 
@@ -73,10 +73,12 @@ export function readPrompts(given: unknown): RankPrompts {
     if (known === undefined || !Object.hasOwn(defaultPrompts, name))
       throw bad("no other names than the default's", name)
     const fits =
-      name === "verdicts"
-        ? Array.isArray(value) && value.length === 2 && value.every((verdict) => typeof verdict === "string" && verdict)
+      name === "judgements"
+        ? Array.isArray(value) &&
+          value.length === 2 &&
+          value.every((judgement) => typeof judgement === "string" && judgement)
         : typeof value === typeof known
-    if (!fits) throw bad(name === "verdicts" ? "verdicts of two texts" : `${name} as a ${typeof known}`, value)
+    if (!fits) throw bad(name === "judgements" ? "judgements of two texts" : `${name} as a ${typeof known}`, value)
   }
   const prompts = { ...defaultPrompts, ...given }
   const marks: [keyof RankPrompts, string][] = [
