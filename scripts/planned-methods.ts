@@ -126,15 +126,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2505.19089",
   ),
   plan(
-    "first-finish",
-    "approximate",
-    "coalescing runner",
-    "First Finish Search: Efficient Test-Time Scaling in Large Language Models",
-    "Agarwal, Sengupta, Chakraborty",
-    2025,
-    "2505.18149",
-  ),
-  plan(
     "batch-llm",
     "lossless",
     "shared prefix cache",

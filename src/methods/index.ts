@@ -6,6 +6,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
+  "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
 }
 
