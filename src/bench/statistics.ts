@@ -110,3 +110,11 @@ export function shareInterval(right: number, total: number): Share {
   const half = (z * Math.sqrt((value * (1 - value)) / total + z ** 2 / (4 * total ** 2))) / (1 + z ** 2 / total)
   return { right, total, value, low: Math.max(0, middle - half), high: Math.min(1, middle + half) }
 }
+
+/** A mean and its 95 % interval by the normal approximation; of one value, no interval but itself. */
+export function meanInterval(values: readonly number[]): { mean: number; low: number; high: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1)
+  const half = 1.959963984540054 * Math.sqrt(variance / values.length)
+  return { mean, low: mean - half, high: mean + half }
+}

@@ -11,7 +11,8 @@ import type { SessionRunner } from "../../runtime/model-runner.ts"
 import type { ModelRunner } from "../../runtime/pass.ts"
 import { createRandom } from "../../tensor/random.ts"
 import { autoregressive } from "../autoregressive/autoregressive.ts"
-import { firstFinish, type RaceOutcome } from "./first-finish.ts"
+import { firstFinish } from "./first-finish.ts"
+import type { RaceOutcome } from "./outcome.ts"
 
 const tiny: TinyModel = {
   family: "llama",

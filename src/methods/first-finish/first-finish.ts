@@ -1,37 +1,13 @@
 /** First finish search: several samples of one prompt at once, and the one that ends first is the answer. */
 import { ForerunError } from "../../base/errors.ts"
-import { type AnswerKind, answerKinds, findAnswer, majority } from "../../decoding/answer.ts"
+import { type AnswerKind, answerKinds, findAnswer } from "../../decoding/answer.ts"
 import type { Context, Method, OptionTable, Prompt } from "../../decoding/method.ts"
 import { prefill } from "../../decoding/prefill.ts"
 import type { Step } from "../../decoding/step.ts"
 import { beamSearch } from "./beam.ts"
 import { createLane, type MethodLane } from "./lane.ts"
+import { type LaneReport, type RaceOutcome, raceOutcome } from "./outcome.ts"
 import { type LaneEnd, race, type Schedule, schedules } from "./race.ts"
-import { choose } from "./vote.ts"
-
-export interface RaceOutcome {
-  /** no-finish: every lane ran into the limit, and `text` is the longest of them, not an answer. */
-  readonly status: "finished" | "no-finish" | "abort"
-  readonly text: string
-  readonly answer?: string | undefined
-  /** Lanes that were heard, the first to finish first. */
-  readonly winners: readonly number[]
-  readonly finishedLengths: readonly number[]
-  /** Tokens on the critical path; in all lanes; of these, in lanes that were cancelled. */
-  readonly sequentialTokens: number
-  readonly totalTokens: number
-  readonly cancelledTokens: number
-  /** Rows read before the lanes' first tokens. */
-  readonly prefillTokens: number
-  readonly lanes: readonly LaneReport[]
-}
-
-export interface LaneReport {
-  readonly end: LaneEnd
-  readonly tokens: number
-  readonly text: string
-  readonly answer?: string | undefined
-}
 
 const options = {
   lanes: { type: "integer", default: 4, low: 1, high: 64, description: "how many samples race" },
@@ -144,23 +120,12 @@ function outcomeOf(
     const end = ends[i]!
     return { end, tokens: length, text, ...(end === "finished" ? { answer: findAnswer(text, kind) } : {}) }
   })
-  const traces = reports.map(({ end, tokens, answer }) => ({ length: tokens, answer, finished: end === "finished" }))
-  const { voters } = choose(traces, { keep: strategy, count: first, requireAnswer: false })
-  const answer = majority([...voters].sort((a, b) => a - b).map((i) => reports[i]!.answer))
-  const longest = reports.reduce((best, one, i) => (one.tokens > reports[best]!.tokens ? i : best), 0)
-  const spoken = voters.find((i) => reports[i]!.answer === answer) ?? longest
-  return {
-    status: context.signal.aborted ? "abort" : voters.length > 0 ? "finished" : "no-finish",
-    text: reports[spoken]!.text,
-    ...(answer === undefined ? {} : { answer }),
-    winners: voters,
-    finishedLengths: voters.map((i) => reports[i]!.tokens),
-    sequentialTokens: Math.max(...reports.map(({ tokens }) => tokens)),
-    totalTokens: reports.reduce((sum, { tokens }) => sum + tokens, 0),
-    cancelledTokens: reports.reduce((sum, { tokens, end }) => sum + (end === "cancelled" ? tokens : 0), 0),
-    prefillTokens: lanes.reduce((sum, lane) => sum + lane.prefillTokens, prefillTokens),
-    lanes: reports,
-  }
+  const read = lanes.reduce((sum, lane) => sum + lane.prefillTokens, prefillTokens)
+  return raceOutcome(
+    reports,
+    { keep: strategy, count: first },
+    { aborted: context.signal.aborted, prefillTokens: read },
+  )
 }
 
 async function beamOutcome(prompt: Required<Prompt>, width: number, context: Context): Promise<RaceOutcome> {

@@ -1,18 +1,18 @@
 /** Lets lanes run until enough have finished and cancels the rest within one step. Knows no model: lanes may be anywhere. */
-import type { Step } from "../../decoding/step.ts"
+import type { Step, StreamEvent } from "../../decoding/step.ts"
 
 /** What happened in a lane since it was last asked. */
-export interface LaneNews {
-  readonly steps: readonly Step[]
+export interface LaneNews<Event = Step> {
+  readonly steps: readonly Event[]
   /** Set once: finished is a finish; unfinished ran into a limit, or ended without what counts as one. */
   readonly ended?: "finished" | "unfinished"
 }
 
-export interface Lane {
+export interface Lane<Event = Step> {
   /** Tokens decoded so far. */
   readonly length: number
   /** Goes on by one step: usually a token, several where the method commits several at once. */
-  advance(): Promise<LaneNews>
+  advance(): Promise<LaneNews<Event>>
   /** Ends it and frees what it holds; waits for a step that is under way. */
   cancel(): Promise<void>
 }
@@ -34,13 +34,13 @@ export interface RaceRules {
 export type LaneEnd = "finished" | "unfinished" | "cancelled"
 
 /** Yields the lanes' steps as they happen. Every lane is ended when this ends, however it ends. */
-export async function* race(
-  lanes: readonly Lane[],
+export async function* race<Event extends StreamEvent>(
+  lanes: readonly Lane<Event>[],
   { schedule, first }: RaceRules,
   signal: AbortSignal,
-): AsyncGenerator<Step, LaneEnd[]> {
+): AsyncGenerator<Event | Step, LaneEnd[]> {
   const ends: (LaneEnd | undefined)[] = lanes.map(() => undefined)
-  const field: Field = {
+  const field: Field<Event> = {
     lanes,
     ends,
     aborted: () => signal.aborted,
@@ -48,7 +48,7 @@ export async function* race(
     bound: () => nthShortest(lanes.flatMap(({ length }, i) => (ends[i] === "finished" ? [length] : [])), first), // biome-ignore format: one thought
   }
   try {
-    yield* runners[schedule](field)
+    yield* (runners[schedule] as unknown as Runner<Event>)(field)
   } finally {
     await Promise.all(lanes.map((lane) => lane.cancel()))
   }
@@ -56,8 +56,8 @@ export async function* race(
   return ends.map((end) => end ?? "cancelled")
 }
 
-interface Field {
-  readonly lanes: readonly Lane[]
+interface Field<Event> {
+  readonly lanes: readonly Lane<Event>[]
   readonly ends: (LaneEnd | undefined)[]
   aborted(): boolean
   enough(): boolean
@@ -65,7 +65,9 @@ interface Field {
   bound(): number
 }
 
-const runners: Readonly<Record<Schedule, (field: Field) => AsyncGenerator<Step, void>>> = {
+type Runner<Event> = (field: Field<Event>) => AsyncGenerator<Event | Step, void>
+
+const runners: Readonly<Record<Schedule, Runner<StreamEvent>>> = {
   async *sync(field) {
     while (!field.enough() && alive(field).length > 0) {
       const running = alive(field)
@@ -82,7 +84,7 @@ const runners: Readonly<Record<Schedule, (field: Field) => AsyncGenerator<Step, 
       for (const i of alive(field)) yield* tell(field, i, await field.lanes[i]!.advance())
   },
   async *async(field) {
-    const pending = new Map<number, Promise<{ i: number; news: LaneNews }>>()
+    const pending = new Map<number, Promise<{ i: number; news: LaneNews<StreamEvent> }>>()
     const start = (i: number) =>
       pending.set(
         i,
@@ -107,9 +109,14 @@ const runners: Readonly<Record<Schedule, (field: Field) => AsyncGenerator<Step, 
   },
 }
 
-const alive = ({ ends }: Field): number[] => ends.flatMap((end, i) => (end === undefined ? [i] : []))
+const alive = ({ ends }: Pick<Field<unknown>, "ends">): number[] =>
+  ends.flatMap((end, i) => (end === undefined ? [i] : []))
 
-function* tell(field: Field, i: number, { steps, ended }: LaneNews): Generator<Step, void> {
+function* tell<Event>(
+  field: Field<Event>,
+  i: number,
+  { steps, ended }: LaneNews<Event>,
+): Generator<Event | Step, void> {
   if (ended) field.ends[i] = ended
   yield* steps
   if (ended) yield { type: "branch-ended", branch: i, reason: ended }
