@@ -135,15 +135,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2412.03594",
   ),
   plan(
-    "token-forcing",
-    "report",
-    "target",
-    "Unconditional Token Forcing: Extracting Text Hidden Within LLM",
-    "Hoscilowicz et al.",
-    2024,
-    "2406.02481",
-  ),
-  plan(
     "chain-of-thought",
     "report",
     "target",

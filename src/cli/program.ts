@@ -156,6 +156,21 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--out <file>", "with --in: keep the traces there, and go on from it after an interruption")
     .option("--limit <n>", "with --in: only the first n questions", integer(1))
 
+  withEngineFlags(
+    verb("audit", "Look for text hidden in a model.", async () => (await import("./commands/audit.ts")).audit),
+  )
+    .option("--method <name>", "how (default token-forcing: every token of the vocabulary as the first)")
+    .option("--option <key=value>", "option of the method; repeatable (forerun methods lists them)", pair)
+    .option("--base <model>", "a model that hides nothing, scanned as control")
+    .option("--first-tokens <n>", "only the first n tokens of the vocabulary", integer(1))
+    .option(
+      "--prefix <text>",
+      'also decode after this text, greedily and by rollouts; repeatable ("" is the beginning)',
+      list,
+    )
+    .option("--secret <text>", "say whether what comes after a prefix holds this text")
+    .option("--report <dir>", "write a page and JSON there, and go on from there after an interruption")
+
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
 
   verb(

@@ -1,5 +1,6 @@
 /** Log-probabilities of given tokens, for many sequences at once: what they share is read once. */
 import { ForerunError } from "../base/errors.ts"
+import { settleAll } from "../base/settle.ts"
 import { blockSize } from "../models/builder.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { ModelRunner } from "../runtime/pass.ts"
@@ -30,7 +31,7 @@ export async function scoreSequences(
   for (const { tokens, from } of requests) check(tokens, from, runner.config.context)
   const work = requests.map((request) => ({ ...request, logprobs: [] }))
   const roots = [...groupBy(work, ({ tokens }) => tokens[0]!).values()]
-  await all(roots.map((group) => readTree(runner, runner.openCache(), { group, start: 0 }, signal)))
+  await settleAll(roots.map((group) => readTree(runner, runner.openCache(), { group, start: 0 }, signal)))
   return work.map(({ logprobs }) => logprobs)
 }
 
@@ -57,7 +58,7 @@ async function readTree(
     }
     const longer = group.filter(({ tokens }) => tokens.length > end + 1)
     const parts = [...groupBy(longer, ({ tokens }) => tokens[end]!).values()]
-    await all(parts.map((part) => readTree(runner, cache.fork(), { group: part, start: end }, signal)))
+    await settleAll(parts.map((part) => readTree(runner, cache.fork(), { group: part, start: end }, signal)))
   } finally {
     cache.dispose()
   }
@@ -99,12 +100,6 @@ function groupBy<T>(items: readonly T[], key: (item: T) => number): Map<number, 
     else groups.set(key(item), [item])
   }
   return groups
-}
-
-/** Waits for all even when one fails, so that no branch is still at work when the caches are gone; then throws. */
-async function all(promises: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find((result) => result.status === "rejected")
-  if (failed) throw failed.reason
 }
 
 function check(tokens: Int32Array, from: number, context: number): void {

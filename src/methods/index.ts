@@ -8,6 +8,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
   "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
+  "token-forcing": async () => (await import("./token-forcing/token-forcing.ts")).tokenForcing,
 }
 
 export const methodNames: readonly string[] = Object.keys(registry)

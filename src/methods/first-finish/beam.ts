@@ -1,4 +1,5 @@
 /** Beam search, the baseline: the likeliest few continuations, all extended at every step. No randomness. */
+import { settleAll } from "../../base/settle.ts"
 import type { Context, Prompt } from "../../decoding/method.ts"
 import type { KvCache } from "../../runtime/kv-cache.ts"
 import { logSumExp, topK } from "../../tensor/math.ts"
@@ -67,17 +68,18 @@ function extensions(beam: Beam, width: number): Extension[] {
 async function extend(beams: readonly Beam[], chosen: readonly Extension[], context: Context): Promise<Beam[]> {
   const caches = chosen.map(({ beam }) => beam.cache.fork())
   for (const { cache } of beams) cache.dispose()
-  const next = await Promise.allSettled(
-    chosen.map(async ({ beam, token, logprob }, i) => {
-      const cache = caches[i]!
-      const input = { tokens: Int32Array.of(token) }
-      const pass = await context.models.target.forward({ input, cache, want: { logits: "last" } })
-      pass.keep([0])
-      return { tokens: [...beam.tokens, token], logprob, cache, logits: pass.logits!.data }
-    }),
-  )
-  const failed = next.find((result) => result.status === "rejected")
-  if (!failed) return next.map((result) => (result as PromiseFulfilledResult<Beam>).value)
-  for (const cache of caches) cache.dispose()
-  throw failed.reason
+  try {
+    return await settleAll(
+      chosen.map(async ({ beam, token, logprob }, i) => {
+        const cache = caches[i]!
+        const input = { tokens: Int32Array.of(token) }
+        const pass = await context.models.target.forward({ input, cache, want: { logits: "last" } })
+        pass.keep([0])
+        return { tokens: [...beam.tokens, token], logprob, cache, logits: pass.logits!.data }
+      }),
+    )
+  } catch (thrown) {
+    for (const cache of caches) cache.dispose()
+    throw thrown
+  }
 }

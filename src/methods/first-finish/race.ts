@@ -1,4 +1,5 @@
 /** Lets lanes run until enough have finished and cancels the rest within one step. Knows no model: lanes may be anywhere. */
+import { settleAll } from "../../base/settle.ts"
 import type { Step, StreamEvent } from "../../decoding/step.ts"
 
 /** What happened in a lane since it was last asked. */
@@ -71,11 +72,8 @@ const runners: Readonly<Record<Schedule, Runner<StreamEvent>>> = {
   async *sync(field) {
     while (!field.enough() && alive(field).length > 0) {
       const running = alive(field)
-      const news = await Promise.allSettled(running.map((i) => field.lanes[i]!.advance()))
-      for (const [at, result] of news.entries()) {
-        if (result.status === "rejected") throw result.reason
-        yield* tell(field, running[at]!, result.value)
-      }
+      const news = await settleAll(running.map((i) => field.lanes[i]!.advance()))
+      for (const [at, i] of running.entries()) yield* tell(field, i, news[at]!)
     }
   },
   /** A round is finished even when the race is decided in it, so that the winner does not depend on the order of lanes. */
