@@ -73,6 +73,11 @@ export class Engine {
     return new Engine(target, draft, info)
   }
 
+  /** The model that drafts, where one was loaded. */
+  get draft(): SessionRunner | undefined {
+    return this.#draft?.runner
+  }
+
   encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system"> = {}): Promise<Int32Array> {
     return encodePrompt(input, this.tokenizer, this.#target.checkpoint.chatTemplate, options)
   }

@@ -9,11 +9,13 @@ import { loadContinuation, loadMethod } from "../methods/index.ts"
 import type { ModelRunner } from "../runtime/pass.ts"
 import { createRandom } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import { checkNeeds } from "./check-needs.ts"
 import type { RunOptions } from "./types.ts"
 
 /** The engine, as far as a run needs it. */
 export interface RunHost {
   readonly runner: ModelRunner
+  readonly draft?: ModelRunner | undefined
   readonly tokenizer: Tokenizer
 }
 
@@ -22,7 +24,7 @@ export interface RunHost {
  * @throws ForerunError E_METHOD_NOT_FOUND, E_OPTION, and what the method throws
  */
 export async function* runMethod(
-  { runner, tokenizer }: RunHost,
+  { runner, draft, tokenizer }: RunHost,
   name: string,
   input: unknown,
   given: RunOptions & { readonly signal: AbortSignal },
@@ -33,9 +35,11 @@ export async function* runMethod(
   const maxTokens = given.maxTokens ?? 256
   if (!Number.isInteger(maxTokens) || maxTokens < 1)
     throw new ForerunError("E_OPTION", `maxTokens must be an integer of at least 1; found ${String(maxTokens)}`)
+  const models = { target: runner, ...(draft ? { draft } : {}) }
   const inner = await innerOf(method, given)
+  for (const one of inner ? [method, inner.method] : [method]) checkNeeds(one, models)
   const context: Context = {
-    models: { target: runner },
+    models,
     options: resolveOptions(method, given.options),
     tokenizer,
     sampler: createSampler(sampling),

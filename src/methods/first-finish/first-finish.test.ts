@@ -11,6 +11,7 @@ import type { SessionRunner } from "../../runtime/model-runner.ts"
 import type { ModelRunner } from "../../runtime/pass.ts"
 import { createRandom } from "../../tensor/random.ts"
 import { autoregressive } from "../autoregressive/autoregressive.ts"
+import { promptLookup } from "../prompt-lookup/prompt-lookup.ts"
 import { firstFinish } from "./first-finish.ts"
 import type { RaceOutcome } from "./outcome.ts"
 
@@ -42,13 +43,14 @@ interface Settings {
   readonly signal?: AbortSignal
   readonly temperature?: number
   readonly input?: unknown
+  readonly inner?: Method
 }
 
 async function raced(options: Record<string, unknown>, settings: Settings = {}, runner: ModelRunner = target) {
-  const { temperature = 1.1, input = { tokens: Int32Array.from(prompt) }, ...rest } = settings
+  const { temperature = 1.1, input = { tokens: Int32Array.from(prompt) }, inner = autoregressive, ...rest } = settings
   const base = { options, stopIds, maxTokens: 60, sampling: { temperature }, ...rest }
   const context = contextOf(firstFinish as unknown as Method, { target: runner }, base)
-  const run = firstFinish.run(input as Prompt, { ...context, inner: { method: autoregressive, options: {} } })
+  const run = firstFinish.run(input as Prompt, { ...context, inner: { method: inner, options: resolveOptions(inner) } })
   const steps: Step[] = []
   for (;;) {
     const next = await run.next()
@@ -125,6 +127,14 @@ describe("first finish", () => {
     const last = (await raced({ lanes: 4, strategy: "last" }, { seed: 21 })).outcome
     expect(last.finishedLengths[0]).toBe(lengths.at(-1))
     expect(last.totalTokens).toBe(all.totalTokens)
+  })
+
+  test("lanes of a lossless method decode what plain lanes do, and read the prompt no second time", async () => {
+    const plain = await raced({ lanes: 3, first: 3 }, { seed: 21 })
+    const ours = await raced({ lanes: 3, first: 3 }, { seed: 21, inner: promptLookup })
+    expect(ours.steps.some(({ type }) => type === "draft-verified")).toBe(true)
+    for (const lane of [0, 1, 2]) expect(committed(ours.steps, lane)).toEqual(committed(plain.steps, lane))
+    expect(ours.outcome).toEqual(plain.outcome)
   })
 
   test("a lane at the limit has not finished; without a finish there is no answer", async () => {

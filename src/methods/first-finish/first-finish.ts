@@ -57,7 +57,7 @@ async function* run(prompt: Prompt, given: Context): AsyncGenerator<Step, RaceOu
   const { target } = context.models
   const cache = target.openCache()
   try {
-    const logits = yield* prefill(target, cache, prompt.tokens, context.signal)
+    const logits = yield* prefill(target, cache, prompt.tokens, { signal: context.signal })
     if (!logits) return nothing(cache.length)
     const read = { tokens: prompt.tokens, read: { cache, logits } }
     if (strategy === "beam") return await beamOutcome(read, lanes, context)
