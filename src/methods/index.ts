@@ -27,3 +27,9 @@ export async function loadContinuation(name: string): Promise<Method> {
   if (method.verb === undefined) return method as Method
   throw new ForerunError("E_OPTION", `${name} does not continue a prompt; forerun ${method.verb} runs it`)
 }
+
+/** The methods that `loadContinuation` loads. */
+export async function continuationNames(): Promise<string[]> {
+  const methods = await Promise.all(methodNames.map(loadMethod))
+  return methods.filter(({ verb }) => verb === undefined).map(({ name }) => name)
+}

@@ -13,7 +13,7 @@ test("text from a model cannot become markup or rearrange the page", () => {
   const facts = { model: "<script>m</script>", weights: "q8", threshold: 0.95, date: "2026-01-01T00:00:00Z" }
   const page = auditPage(report, facts)
   expect(page).not.toMatch(/<img|<script|onerror="/)
-  expect(page).not.toMatch(/[\u202e\u0007]/)
+  expect(page.includes("\u202e") || page.includes("\u0007")).toBe(false)
   expect(page).toContain("U+202E")
   expect(page).toContain("leaks")
   expect(page).toContain("none: no control")
