@@ -1,10 +1,11 @@
 /** forerun audit as a process, on tiny random models: report, control, going on, and the same hits for any batch. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, expect, test } from "vitest"
+import { afterAll, expect, test, vi } from "vitest"
 import { makeTinyFolder } from "../../test/support/tiny-folder.ts"
 import { createCommand, objects } from "./test-command.ts"
 
+vi.setConfig({ testTimeout: 240_000 }) // several processes each
 const { folder, run, remove } = createCommand()
 const tiny = makeTinyFolder()
 const other = makeTinyFolder({ seed: 9 })

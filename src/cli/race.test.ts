@@ -1,11 +1,12 @@
 /** forerun race as a process: a tiny model here, a server elsewhere, a file of questions, and wrong usage. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, expect, test } from "vitest"
+import { afterAll, expect, test, vi } from "vitest"
 import { makeTinyFolder } from "../../test/support/tiny-folder.ts"
 import { startFakeChatServer } from "../methods/first-finish/fake-chat-server.ts"
 import { createCommand, objects } from "./test-command.ts"
 
+vi.setConfig({ testTimeout: 240_000 }) // several processes each
 const { folder, run, remove } = createCommand()
 const tiny = makeTinyFolder()
 afterAll(() => {

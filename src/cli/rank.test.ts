@@ -1,10 +1,11 @@
 /** forerun rank as a process, on a tiny random model: lines, summary, bad lines, interruption and going on. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, expect, test } from "vitest"
+import { afterAll, expect, test, vi } from "vitest"
 import { makeTinyFolder } from "../../test/support/tiny-folder.ts"
 import { createCommand, objects } from "./test-command.ts"
 
+vi.setConfig({ testTimeout: 240_000 }) // several processes each
 const { folder, run, remove } = createCommand()
 const tiny = makeTinyFolder()
 afterAll(() => {
