@@ -7,7 +7,7 @@ import { markdown } from "../src/bench/tables.ts"
 import { loadModel } from "../src/generate/load.ts"
 import type { Model } from "../src/generate/model.ts"
 import type { GenerateOptions, GenerateResult } from "../src/generate/types.ts"
-import { methodNames } from "../src/methods/index.ts"
+import { continuationNames } from "../src/methods/index.ts"
 import { makeTinyFolder, tinyEnd } from "../test/support/tiny-folder.ts"
 
 /** Repeats itself, so that copying from it drafts something. */
@@ -118,6 +118,7 @@ async function acceptsDrafts(model: Model, method: string): Promise<string> {
 
 /** One column a method; each cell holds for a draft model that is always right and for one that knows nothing. */
 export async function makeMatrix(): Promise<string> {
+  const methodNames = await continuationNames() // the others have verbs and parameters of their own
   const [target, stranger] = [makeTinyFolder(), makeTinyFolder({ seed: 405 })]
   const rows = new Map(
     ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, methodNames.map(() => "")]),

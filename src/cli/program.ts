@@ -7,6 +7,7 @@ import {
   integers,
   list,
   names,
+  number,
   pair,
   withCommonFlags,
   withDraftFlags,
@@ -107,6 +108,69 @@ export function createProgram(onCode: (code: number) => void): Command {
       integer(20),
     )
     .addHelpText("after", verifyHelp)
+
+  withEngineFlags(
+    verb(
+      "rank",
+      "Rank given answers to questions by the consensus game, beside its baselines.",
+      async () => (await import("./commands/rank.ts")).rank,
+    ),
+  )
+    .option(
+      "--in <file>",
+      'JSON lines {"id","question","candidates","answer"?}; or a file of ARC, OpenBookQA, MMLU, TruthfulQA, GSM8K',
+    )
+    .option("--out <file>", "write each result there too, and go on from it after an interruption")
+    .option("--limit <n>", "only the first n questions of each category", integer(1))
+    .option("--option <key=value>", "option of the method; repeatable (forerun methods lists them)", pair)
+    .option("--prompts-file <file>", "JSON: the method's prompts, in whole or part")
+    .option("--exemplars <file>", "solved questions to show first, in the same formats")
+    .option("--shots <n>", "how many of them, of the question's category (default 5)", integer(0))
+    .option("--sample <n>", "draw n candidates where a question brings none", integer(1))
+    .option("-n, --max-tokens <n>", "with --sample: longest candidate (default 256)", integer(1))
+    .option("--seed <n>", "with --sample: makes drawing repeatable (default 1)", integer(Number.MIN_SAFE_INTEGER))
+
+  withEngineFlags(
+    verb(
+      "race [prompt]",
+      "Several samples of one prompt at once; the first to end is the answer.",
+      async () => (await import("./commands/race.ts")).race,
+    ),
+  )
+    .option("--lanes <n>", "how many samples race (default 4)", integer(1))
+    .option("--first <k>", "how many finishes end the race and vote (default 1)", integer(1))
+    .option("--option <key=value>", "option of first-finish; repeatable (forerun methods lists them)", pair)
+    .option("--method <name>", "what each lane runs (default autoregressive)")
+    .option("--draft <model>", "model that drafts, for methods that need one")
+    .option("--method-option <key=value>", "option of that method; repeatable", pair)
+    .option("-n, --max-tokens <n>", "longest lane in tokens (default 512)", integer(1, 2 ** 31))
+    .option("--temperature <t>", "default 0.6", number)
+    .option("--top-p <p>", "keep the likeliest tokens of this mass (default 0.95)", number)
+    .option("--top-k <k>", "keep the k likeliest tokens; 0 keeps all (default 0)", number)
+    .option("--min-p <p>", "keep tokens with this fraction of the likeliest one's probability (default 0)", number)
+    .option("--seed <n>", "makes the race repeatable", integer(Number.MIN_SAFE_INTEGER))
+    .option("--raw", "continue the prompt as plain text, without the chat template")
+    .option("--system <text>", "system message")
+    .option("--server <url>", "race on an OpenAI-compatible server instead of a model here")
+    .option("--server-model <name>", "the server's name of the model (default default)")
+    .option("--in <file>", "questions with answers, as for rank: all lanes run to their end, all rules are compared")
+    .option("--out <file>", "with --in: keep the traces there, and go on from it after an interruption")
+    .option("--limit <n>", "with --in: only the first n questions", integer(1))
+
+  withEngineFlags(
+    verb("audit", "Look for text hidden in a model.", async () => (await import("./commands/audit.ts")).audit),
+  )
+    .option("--method <name>", "how (default token-forcing: every token of the vocabulary as the first)")
+    .option("--option <key=value>", "option of the method; repeatable (forerun methods lists them)", pair)
+    .option("--base <model>", "a model that hides nothing, scanned as control")
+    .option("--first-tokens <n>", "only the first n tokens of the vocabulary", integer(1))
+    .option(
+      "--prefix <text>",
+      'also decode after this text, greedily and by rollouts; repeatable ("" is the beginning)',
+      list,
+    )
+    .option("--secret <text>", "say whether what comes after a prefix holds this text")
+    .option("--report <dir>", "write a page and JSON there, and go on from there after an interruption")
 
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
 

@@ -1,10 +1,10 @@
 /** Checks the options of a method against its table. */
 import { ForerunError } from "../base/errors.ts"
-import type { Method, OptionSpec, OptionValues } from "./method.ts"
+import type { AnyMethod, OptionSpec, OptionValues } from "./method.ts"
 
 /** Values as numbers, booleans or their spellings. @throws E_OPTION naming the option, what it takes and what was found */
 export function resolveOptions(
-  method: Pick<Method, "name" | "options">,
+  method: Pick<AnyMethod, "name" | "options">,
   given: Readonly<Record<string, unknown>> = {},
 ): OptionValues {
   for (const name of Object.keys(given))

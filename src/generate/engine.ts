@@ -7,7 +7,7 @@ import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
 import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
@@ -73,6 +73,11 @@ export class Engine {
     return new Engine(target, draft, info)
   }
 
+  /** The model that drafts, where one was loaded. */
+  get draft(): SessionRunner | undefined {
+    return this.#draft?.runner
+  }
+
   encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system"> = {}): Promise<Int32Array> {
     return encodePrompt(input, this.tokenizer, this.#target.checkpoint.chatTemplate, options)
   }
@@ -98,7 +103,7 @@ export class Engine {
     { signal, random }: { readonly signal: AbortSignal; readonly random: Random },
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const { config } = this.info
-    const method = await loadMethod(given.method ?? "autoregressive")
+    const method = await loadContinuation(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
     const models = { target: this.runner, ...(this.#draft ? { draft: this.#draft.runner } : {}) }
     checkNeeds(method, models)
