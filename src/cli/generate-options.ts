@@ -3,7 +3,7 @@ import { resolveOptions } from "../decoding/options.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createStopper } from "../decoding/stop.ts"
 import type { GenerateOptions } from "../generate/types.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import type { GenerateFlags } from "./flags.ts"
 
 /** Every vocabulary is smaller; the model's own is checked when it is known. */
@@ -19,7 +19,7 @@ export async function generateOptions(flags: GenerateFlags): Promise<GenerateOpt
     ...(option === undefined ? {} : { options: option }),
   }
   validateSampling(options, anyVocabulary)
-  resolveOptions(await loadMethod(method), option)
+  resolveOptions(await loadContinuation(method), option)
   createStopper({ stopStrings: stop, decode: { push: () => "", flush: () => "" } })
   return options
 }

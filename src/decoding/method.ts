@@ -1,4 +1,5 @@
 /** A decoding method: what it is, what it needs, and its loop. The only seam between methods and everything else. */
+import type { KvCache } from "../runtime/kv-cache.ts"
 import type { Ability, ModelRunner } from "../runtime/pass.ts"
 import type { Random } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
@@ -36,6 +37,12 @@ export type OptionValues = Readonly<Record<string, number | boolean | string>>
 
 export interface Prompt {
   readonly tokens: Int32Array
+  /** What is left of the work of reading it, when someone has read it before: forked and never written. */
+  readonly read?: {
+    readonly cache: KvCache
+    /** Logits after the last token [vocabulary]. */
+    readonly logits: Float32Array
+  }
 }
 
 export interface Limits {
@@ -61,9 +68,12 @@ export interface Context {
   /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */
   readonly logprobs?: number
   readonly signal: AbortSignal
+  /** The method it was given, for one that runs another (`wraps`). */
+  readonly inner?: { readonly method: Method; readonly options: OptionValues }
 }
 
-export interface Method {
+/** Takes a prompt and gives a continuation, unless it names a verb of its own. */
+export interface Method<Input = Prompt, Outcome = Completion> {
   /** Folder, registry key, command-line name and import path. */
   readonly name: string
   readonly summary: string
@@ -73,5 +83,12 @@ export interface Method {
   readonly options: OptionTable
   /** Whether its weights come from one of our recipes. */
   readonly trained: boolean
-  run(prompt: Prompt, context: Context): AsyncGenerator<Step, Completion>
+  /** The command that runs it, for one whose input is not a prompt or whose outcome is no continuation. */
+  readonly verb?: string
+  /** Runs another method, which the context then holds. */
+  readonly wraps?: boolean
+  run(input: Input, context: Context): AsyncGenerator<Step, Outcome>
 }
+
+/** A method of which only the description is needed. */
+export type AnyMethod = Method<never, unknown>

@@ -29,6 +29,8 @@ export type Step =
       readonly tokens: readonly Token[]
     }
   | { readonly type: "branch-started" | "branch-ended"; readonly branch: number; readonly reason?: string }
+  /** Scores of what is being judged (candidates, first tokens), by name; a later one replaces an earlier. */
+  | { readonly type: "scores-updated"; readonly scores: Readonly<Record<string, number>> }
 
 /** What `stream` adds to a method's own steps: text that is certain, in whole characters. */
 export type StreamEvent = Step | TextAppended

@@ -7,7 +7,7 @@ import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
 import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
@@ -98,7 +98,7 @@ export class Engine {
     { signal, random }: { readonly signal: AbortSignal; readonly random: Random },
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const { config } = this.info
-    const method = await loadMethod(given.method ?? "autoregressive")
+    const method = await loadContinuation(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
     const models = { target: this.runner, ...(this.#draft ? { draft: this.#draft.runner } : {}) }
     checkNeeds(method, models)

@@ -1,12 +1,12 @@
 /** A loaded model, as callers hold it: every call runs in the engine's thread, so the caller's event loop stays free. */
-import type { StreamEvent } from "../decoding/step.ts"
+import type { Step, StreamEvent } from "../decoding/step.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { LedgerTotals } from "../runtime/ledger.ts"
 import type { Mask } from "../runtime/mask.ts"
 import type { Matrix, PassInput, TopLogits, Want } from "../runtime/pass.ts"
 import type { EngineClient } from "./engine-client.ts"
 import type { RemotePass, RemoteResult } from "./protocol.ts"
-import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, Score } from "./types.ts"
+import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, RunOptions, Score } from "./types.ts"
 
 /** A cache in the engine. Dispose it when done: it holds the keys and values of its whole past. */
 export interface ModelCache {
@@ -40,6 +40,8 @@ export interface Model {
   generate(prompt: PromptInput, options?: GenerateOptions): Promise<GenerateResult>
   /** The steps of one answer as they happen, and text as it becomes certain; returns the result. */
   stream(prompt: PromptInput, options?: GenerateOptions): AsyncGenerator<StreamEvent, GenerateResult>
+  /** Any method on input of its own, by name: its steps as they happen; returns its outcome. Input and outcome are plain data. */
+  run<Outcome = unknown>(method: string, input: unknown, options?: RunOptions): AsyncGenerator<Step, Outcome>
   forward(pass: ModelPass): Promise<ModelPassResult>
   openCache(): Promise<ModelCache>
   score(tokens: ArrayLike<number>, options?: { signal?: AbortSignal }): Promise<Score>
@@ -93,41 +95,15 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
       const { signal, ...plain } = options
       return client.call<GenerateResult>({ name: "generate", prompt, options: plain, events: false }, { signal })
     },
-    async *stream(prompt, options = {}) {
+    stream(prompt, options = {}) {
       const { signal, ...plain } = options
-      const stop = new AbortController()
-      const events: StreamEvent[] = []
-      let wake = () => {}
-      const result = client.call<GenerateResult>(
+      return client.stream<StreamEvent, GenerateResult>(
         { name: "generate", prompt, options: plain, events: true },
-        {
-          signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-          onEvent(event) {
-            events.push(event)
-            wake()
-          },
-        },
+        { signal },
       )
-      let ended = false
-      result
-        .catch(() => {})
-        .finally(() => {
-          ended = true
-          wake()
-        })
-      try {
-        for (;;) {
-          const event = events.shift()
-          if (event) yield event
-          else if (ended) return await result
-          else
-            await new Promise<void>((resolve) => {
-              wake = resolve
-            })
-        }
-      } finally {
-        stop.abort() // a caller that leaves the loop early stops the engine within one pass
-      }
+    },
+    run<Outcome>(method: string, input: unknown, { signal, ...plain }: RunOptions = {}) {
+      return client.stream<Step, Outcome>({ name: "run", method, input, options: plain }, { signal })
     },
     async forward(pass) {
       const { cache, ...rest } = pass

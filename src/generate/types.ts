@@ -51,6 +51,17 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal
 }
 
+/** What a run of any method takes beside its input. */
+export interface RunOptions extends SamplingOptions {
+  /** The method's own options. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /** Default 256. */
+  readonly maxTokens?: number
+  /** The method that a wrapping one is to run; default autoregressive. */
+  readonly inner?: { readonly method: string; readonly options?: Readonly<Record<string, unknown>> }
+  readonly signal?: AbortSignal
+}
+
 export interface TokenReport {
   readonly id: number
   readonly text: string
