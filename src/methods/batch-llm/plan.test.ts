@@ -229,7 +229,10 @@ describe("LRU control: 60 documents × 4 questions, 32 + 512 + 32 tokens, blocks
 
   test("shuffled, a small cache forgets what it needs next (.126, .192, .381 of another shuffle; .722 when it holds all)", () => {
     let state = 7
-    const random = () => (state = (state * 1103515245 + 12345) % 2 ** 31) / 2 ** 31
+    const random = () => {
+      state = (state * 1103515245 + 12345) % 2 ** 31
+      return state
+    }
     const shuffled = grouped.map((prompt) => ({ prompt, key: random() })).sort((a, b) => a.key - b.key)
     const rates = [4096, 8192, 16384, 40960].map((capacity) =>
       rate(
