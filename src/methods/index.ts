@@ -6,6 +6,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
+  "batch-llm": async () => (await import("./batch-llm/batch-llm.ts")).batchLlm,
 }
 
 export const methodNames: readonly string[] = Object.keys(registry)
