@@ -18,6 +18,7 @@ const order = [
   "decoding",
   "methods",
   "generate",
+  "jobs",
   "bench",
   "cli",
 ]
