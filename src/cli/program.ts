@@ -66,6 +66,9 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--out <file>", "answers, one a line, in the order of the requests")
     .option("--store <where>", "keeps the job: a file (default <out>.job) or postgres://…, for several machines")
     .option("--lease-seconds <n>", "with postgres: how long a silent worker keeps its group (default 60)", integer(1))
+    .option("--server <url>", "have an OpenAI-compatible server answer; OPENAI_API_KEY is its key")
+    .option("--server-model <name>", "with --server: the model's name there (default as each request says)")
+    .option("--concurrency <n>", "with --server: requests at a time (default 8)", integer(1, 10000))
     .addHelpText("after", batchHelp)
 
   withEngineFlags(
@@ -175,7 +178,8 @@ the options of batch-llm (--option plan=exact). Flags such as --temperature hold
 a parameter that is not supported fails its own line. A job that was cut off goes on where it was when the same command
 is given again. The exit code is 1 when any request failed.
 
-forerun batch worker --store postgres://… -m <model> answers groups of jobs that others began there.`
+forerun batch worker --store postgres://… -m <model> answers groups of jobs that others began there. With --server no
+model is loaded; -m then names the model whose tokenizer the plan is made with.`
 
 const generateHelp = `
 With --prompts each line is answered on its own and gives one line of results. Turns are answered in order, each with the

@@ -23,6 +23,8 @@ export interface Executor {
   readonly identity: string
   /** Groups that may be answered at the same time. */
   readonly lanes: number
+  /** What `encode` gives, and so what the plan counts. */
+  readonly unit: "token" | "byte"
   /**
    * The prompt as the plan sees it: what counts as shared.
    * @throws ForerunError that answers the request

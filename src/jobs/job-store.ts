@@ -1,6 +1,6 @@
 /** Where a job is kept while it runs: its requests in groups, and every answer as soon as there is one. */
 import type { GenerateOptions } from "../generate/types.ts"
-import type { GroupWork } from "./executor.ts"
+import type { Executor, GroupWork } from "./executor.ts"
 import type { JobLine, JobRequest } from "./request.ts"
 
 export interface JobRecord {
@@ -14,6 +14,8 @@ export interface JobRecord {
 }
 
 export interface PlanNumbers {
+  /** What is counted: a server's tokens are not known beforehand. */
+  readonly unit: Executor["unit"]
   readonly groups: number
   /** Groups that share a prefix. */
   readonly sharing: number

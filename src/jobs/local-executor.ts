@@ -78,6 +78,7 @@ export function createLocalExecutor(model: Model): Executor {
   return {
     identity: identityOf(model, name),
     lanes: 1, // more only make sense on a runner that merges passes
+    unit: "token",
     encode,
     predictedTokens: (request, defaults) => answerable(request, defaults).options.maxTokens ?? 256,
     async *answer({ job, defaults, prefixLength, requests }: GroupWork, signal): AsyncGenerator<GroupEvent, void> {

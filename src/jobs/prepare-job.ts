@@ -53,6 +53,7 @@ export async function prepareJob(
     identity: executor.identity,
     defaults,
     plan: {
+      unit: executor.unit,
       groups: groups.length,
       sharing: groups.filter(({ prefix }) => prefix.length > 0).length,
       logicalTokens,

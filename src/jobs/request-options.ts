@@ -22,7 +22,7 @@ export interface Answerable {
 }
 
 /** Parameters that are options under another name. */
-const renamed: Readonly<Record<string, keyof GenerateOptions>> = {
+export const renamed: Readonly<Record<string, keyof GenerateOptions>> = {
   temperature: "temperature",
   top_p: "topP",
   top_k: "topK",
@@ -57,7 +57,8 @@ const anyVocabulary = 2 ** 31 - 1
  * @param defaults for what the body leaves open
  * @throws RequestError
  */
-export function answerable({ url, body }: JobRequest, defaults: GenerateOptions = {}): Answerable {
+export function answerable(request: JobRequest, defaults: GenerateOptions = {}): Answerable {
+  const { url, body } = request
   const isChat = url === "/v1/chat/completions"
   const given = Object.entries(body).filter(([, value]) => value !== null && value !== undefined)
   const left = new Map(given)
@@ -66,7 +67,8 @@ export function answerable({ url, body }: JobRequest, defaults: GenerateOptions 
     left.delete(name)
     return value
   }
-  const prompt = isChat ? messagesOf(take("messages")) : promptOf(take("prompt"))
+  const prompt = requestPrompt(request)
+  left.delete(isChat ? "messages" : "prompt")
   const options: Record<string, unknown> = { ...defaults, ...(isChat ? {} : { raw: true }) }
   for (const [name, option] of Object.entries(renamed)) if (left.has(name)) options[option] = take(name)
   const lengths = [isChat ? take("max_completion_tokens") : undefined, take("max_tokens")]
@@ -99,6 +101,10 @@ function attempt(param: string, check: () => void): void {
     throw new RequestError(param, (thrown as Error).message)
   }
 }
+
+/** @throws RequestError */
+export const requestPrompt = ({ url, body }: JobRequest): PromptInput =>
+  url === "/v1/chat/completions" ? messagesOf(body.messages) : promptOf(body.prompt)
 
 function messagesOf(messages: unknown): readonly ChatMessage[] {
   const fits = Array.isArray(messages) && messages.length > 0 && messages.every((one) => isObject(one) && "role" in one)

@@ -15,12 +15,16 @@ import { generateOptions } from "../generate-options.ts"
 import { type Output, usageError } from "../output.ts"
 import { readText } from "../read-text.ts"
 import { withModel } from "../with-model.ts"
+import { withServer } from "../with-server.ts"
 
 interface Flags extends GenerateFlags {
   readonly in?: string
   readonly out?: string
   readonly store?: string
   readonly leaseSeconds?: number
+  readonly server?: string
+  readonly serverModel?: string
+  readonly concurrency?: number
 }
 
 export async function batch([action]: readonly (string | undefined)[], flags: Flags, output: Output): Promise<number> {
@@ -75,6 +79,10 @@ function withExecutor(
   output: Output,
   use: (executor: Executor, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
+  if (flags.server !== undefined) return withServer(flags.server, flags, use)
+  for (const name of ["serverModel", "concurrency"] as const)
+    if (flags[name] !== undefined)
+      throw usageError(`--${name === "concurrency" ? name : "server-model"} goes with --server`)
   return withModel(flags, output, (model, signal) => use(createLocalExecutor(model), signal))
 }
 
