@@ -6,7 +6,11 @@ import { withLock } from "../store/blob-lock.ts"
 import type { JobCounts, JobRecord, JobStore, Lease, NewJob, StoredAnswer } from "./job-store.ts"
 import type { JobRequest } from "./request.ts"
 
+/** Every answer is on the disk before the next; nobody else opens the file, so its lock need not be let go between. */
 const schema = `
+  pragma locking_mode = exclusive;
+  pragma journal_mode = truncate;
+  pragma synchronous = full;
   create table if not exists job (id text primary key, record text not null, prefix_tokens integer not null default 0);
   create table if not exists planned (number integer primary key, prefix_length integer not null);
   create table if not exists request (
