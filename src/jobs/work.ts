@@ -7,6 +7,8 @@ import { storedAnswer } from "./prepare-job.ts"
 export interface WorkOptions {
   /** Ends when this job is answered; default: when every job this executor may answer is. */
   readonly job?: string
+  /** Does not end when nothing waits: jobs may come. */
+  readonly stay?: boolean
   readonly signal: AbortSignal
   /** Told of each answer that counts: recorded by this worker, and the first for its request. */
   readonly onAnswer?: (answer: StoredAnswer) => void
@@ -29,12 +31,12 @@ export async function work(store: JobStore, executor: Executor, options: WorkOpt
 }
 
 async function runLane(store: JobStore, executor: Executor, options: WorkOptions): Promise<void> {
-  const { job, signal, pollMs = 200 } = options
+  const { job, stay = false, signal, pollMs = 200 } = options
   const waitedFor = job === undefined ? { identity: executor.identity } : { job }
   while (!signal.aborted) {
     const lease = await store.lease(executor.identity)
     if (lease) await answerGroup(store, executor, lease, options)
-    else if ((await store.unanswered(waitedFor)) === 0) return
+    else if (!stay && (await store.unanswered(waitedFor)) === 0) return
     else await sleep(pollMs, undefined, { signal }).catch(() => {})
   }
 }

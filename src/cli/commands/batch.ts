@@ -8,6 +8,7 @@ import { runJob } from "../../jobs/run-job.ts"
 import { work } from "../../jobs/work.ts"
 import type { PlanMode, PlanOrder } from "../../methods/batch-llm/plan.ts"
 import { loadMethod } from "../../methods/index.ts"
+import { previewJob } from "../batch-preview.ts"
 import { createBatchProgress } from "../batch-progress.ts"
 import { batchReport, reportText } from "../batch-report.ts"
 import type { GenerateFlags } from "../flags.ts"
@@ -25,16 +26,25 @@ interface Flags extends GenerateFlags {
   readonly server?: string
   readonly serverModel?: string
   readonly concurrency?: number
+  readonly stay?: boolean
+  readonly dryRun?: boolean
+  readonly kvBudget?: number
 }
 
 export async function batch([action]: readonly (string | undefined)[], flags: Flags, output: Output): Promise<number> {
   if (action === "worker") return runAsWorker(flags, output)
   if (action !== undefined) throw usageError(`there is no "batch ${action}"`, "forerun batch, or forerun batch worker")
   const { in: input, out } = flags
-  if (input === undefined || out === undefined) throw usageError("batch needs --in and --out")
+  if (input === undefined || (out === undefined && !flags.dryRun)) throw usageError("batch needs --in and --out")
   const settings = await readSettings(flags)
   const text = await readText(input)
   if (text.trim() === "") throw usageError(`${input} holds no requests`)
+  if (flags.dryRun || out === undefined) {
+    const { kvBudget = 32768 } = flags
+    return withExecutor(flags, output, (executor, signal) =>
+      previewJob(executor, { text, settings, kvBudget, signal }, output),
+    )
+  }
   const target = flags.store ?? `${out}.job`
   return withExecutor(flags, output, (executor, interrupt) =>
     withStore(target, storeOptions(flags, interrupt), async (store, signal) => {
@@ -51,7 +61,7 @@ export async function batch([action]: readonly (string | undefined)[], flags: Fl
   )
 }
 
-/** Answers groups of any job for its model until no request waits. */
+/** Answers groups of any job for its model until no request waits, or until Ctrl-C. */
 async function runAsWorker(flags: Flags, output: Output): Promise<number> {
   const { store: target } = flags
   if (target === undefined || !isPostgres(target)) throw usageError("a worker needs --store postgres://…")
@@ -60,6 +70,7 @@ async function runAsWorker(flags: Flags, output: Output): Promise<number> {
       let [answered, failed] = [0, 0]
       await work(store, executor, {
         signal,
+        stay: flags.stay ?? false,
         onAnswer(answer) {
           answered++
           if (answer.failed) failed++
