@@ -91,7 +91,11 @@ export class Engine {
     const sample = (index: number) => {
       const random = createRandom(seed).fork("sample")
       // The first of several is the answer that is alone without the others.
-      return this.#answer(input, { ...given, seed }, { signal, past, random: index === 0 ? random : random.fork(index) })
+      return this.#answer(
+        input,
+        { ...given, seed },
+        { signal, past, random: index === 0 ? random : random.fork(index) },
+      )
     }
     return yield* n === 1 ? sample(0) : sampleMany(n, sample)
   }
@@ -99,7 +103,11 @@ export class Engine {
   async *#answer(
     input: PromptInput,
     given: GenerateOptions & { readonly seed: number },
-    { signal, past, random }: {
+    {
+      signal,
+      past,
+      random,
+    }: {
       readonly signal: AbortSignal
       readonly past: KvCache | undefined
       readonly random: Random
