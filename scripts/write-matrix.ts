@@ -7,7 +7,7 @@ import { markdown } from "../src/bench/tables.ts"
 import { loadModel } from "../src/generate/load.ts"
 import type { Model } from "../src/generate/model.ts"
 import type { GenerateOptions, GenerateResult } from "../src/generate/types.ts"
-import { methodNames } from "../src/methods/index.ts"
+import { loadMethod, methodNames } from "../src/methods/index.ts"
 import { makeTinyFolder, tinyEnd } from "../test/support/tiny-folder.ts"
 
 /** Repeats itself, so that copying from it drafts something. */
@@ -118,14 +118,16 @@ async function acceptsDrafts(model: Model, method: string): Promise<string> {
 
 /** One column a method; each cell holds for a draft model that is always right and for one that knows nothing. */
 export async function makeMatrix(): Promise<string> {
+  const all = await Promise.all(methodNames.map(loadMethod))
+  const names = all.filter(({ verb }) => verb === undefined).map(({ name }) => name) // those that continue a prompt
   const [target, stranger] = [makeTinyFolder(), makeTinyFolder({ seed: 405 })]
   const rows = new Map(
-    ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, methodNames.map(() => "")]),
+    ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, names.map(() => "")]),
   )
   try {
     for (const draft of [target.path, stranger.path]) {
       const model = await loadModel(target.path, { weights: "f32", threads: 1, draft })
-      for (const [column, method] of methodNames.entries()) {
+      for (const [column, method] of names.entries()) {
         const put = (name: string, found: string) => {
           const row = rows.get(name)!
           row[column] = row[column] === "" || row[column] === found ? found : `${row[column]}; ${found}`
@@ -140,7 +142,7 @@ export async function makeMatrix(): Promise<string> {
     target.remove()
     stranger.remove()
   }
-  const table = { head: ["", ...methodNames.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
+  const table = { head: ["", ...names.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
   return `${introduction}\n\n${markdown(table)}\n`
 }
 

@@ -86,14 +86,18 @@ export async function* speculate(
 ): AsyncGenerator<Step, Completion> {
   const { sampler, random, signal, logprobs } = context
   const { drafter } = parts
-  const run = createRun(prompt, context)
+  // A drafter that looks on while the prompt is read needs it read here.
+  const begun = drafter.read || signal.aborted ? undefined : prompt.read
+  const run = createRun(prompt, context, begun?.cache)
   const { tokens, cache } = run
   try {
-    const first = yield* prefill(context.models.target, cache, prompt.tokens, {
-      signal,
-      hidden: drafter.wantHidden ?? [],
-      onChunk: (start, pass) => drafter.read?.(start, pass),
-    })
+    const first =
+      begun?.logits ??
+      (yield* prefill(context.models.target, cache, prompt.tokens, {
+        signal,
+        hidden: drafter.wantHidden ?? [],
+        onChunk: (start, pass) => drafter.read?.(start, pass),
+      }))
     if (!first) return { tokens, reason: "abort" }
     yield run.commit([describeToken(sampler.pick(first, run.history, random), first, logprobs)])
     for (;;) {
@@ -116,14 +120,14 @@ export async function* speculate(
 }
 
 /** One run's text, and everything that grows with it. */
-function createRun(prompt: Prompt, context: Context) {
+function createRun(prompt: Prompt, context: Context, begun: KvCache | undefined) {
   const { models, random, limits } = context
   const sequence = [...prompt.tokens]
   const history = createTokenHistory(prompt.tokens)
   const tokens: Token[] = []
   return {
     context,
-    cache: models.target.openCache(),
+    cache: begun ? begun.fork() : models.target.openCache(),
     sequence,
     history,
     tokens,

@@ -61,22 +61,29 @@ test("answers are those of generate, each prefix is read once, the saving is the
   expect(lines.map(({ custom_id }) => custom_id)).toEqual(prompts.map((_, i) => `r${i}`))
 })
 
-test("a cache that holds the beginning changes no bit, and is not written", async () => {
-  const tokens = prompts[0]!
-  const past = await model.openCache()
-  const pass = await model.forward({ input: { tokens: Int32Array.from(tokens.slice(0, 130)) }, cache: past })
-  await pass.keep(Array.from({ length: 130 }, (_, row) => row))
-  const hot = { maxTokens: 12, temperature: 1, seed: 3, logprobs: 3 }
-  const { passes: _, timings: __, ...plain } = await model.generate({ tokens }, hot)
-  for (let twice = 0; twice < 2; twice++) {
-    const { passes, timings: ___, ...begun } = await model.generate({ tokens }, { ...hot, past })
-    expect(begun).toEqual(plain)
-    expect(passes.target).toBeLessThanOrEqual(12)
-  }
-  await expect(model.generate({ tokens: tokens.slice(0, 130) }, { past })).rejects.toMatchObject({ code: "E_INPUT" })
-  await past.dispose()
-  await expect(model.generate({ tokens }, { past })).rejects.toMatchObject({ code: "E_DISPOSED" })
-})
+test.each(["autoregressive", "prompt-lookup"])(
+  "%s: a cache that holds the beginning changes no bit",
+  async (method) => {
+    const tokens = prompts[0]!
+    const past = await model.openCache()
+    const pass = await model.forward({ input: { tokens: Int32Array.from(tokens.slice(0, 130)) }, cache: past })
+    await pass.keep(Array.from({ length: 130 }, (_, row) => row))
+    const hot = { method, maxTokens: 12, temperature: 1, seed: 3, logprobs: 3 }
+    const { passes: _, timings: __, ...plain } = await model.generate({ tokens }, hot)
+    for (let twice = 0; twice < 2; twice++) {
+      const before = await model.ledger()
+      const { passes, timings: ___, ...begun } = await model.generate({ tokens }, { ...hot, past })
+      expect(begun).toEqual(plain)
+      expect(passes.target).toBeLessThanOrEqual(12)
+      // Only what is behind the cache is read, and the cache is not written.
+      expect((await model.ledger()).rows - before.rows).toBeLessThan(130)
+      expect(past.length).toBe(130)
+    }
+    await expect(model.generate({ tokens: tokens.slice(0, 130) }, { past })).rejects.toMatchObject({ code: "E_INPUT" })
+    await past.dispose()
+    await expect(model.generate({ tokens }, { past })).rejects.toMatchObject({ code: "E_DISPOSED" })
+  },
+)
 
 describe("ablation", () => {
   test("no plan, another order, blocks: other costs, the same answers, sampled ones too", async () => {
