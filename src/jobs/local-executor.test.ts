@@ -105,7 +105,7 @@ test("failures stay alone: no JSON, a bad parameter, too long, outside the vocab
   const input = [
     line("good", { prompt: prompts[0] }),
     "{",
-    line("parameter", { prompt: "x", n: 2 }),
+    line("parameter", { prompt: "x", n: 0 }),
     line("long", { prompt: randomTokens(400, 250, 5) }),
     line("vocabulary", { prompt: [tinyVocabulary + 5] }),
     line("bias", { prompt: prompts[0], logit_bias: { [tinyVocabulary + 5]: 1 } }),
@@ -120,6 +120,18 @@ test("failures stay alone: no JSON, a bad parameter, too long, outside the vocab
     ...[200, "E_INPUT", "E_OPTION", "E_CONTEXT_LENGTH", "E_INPUT", "E_OPTION", "E_TEMPLATE", "E_INPUT", 200],
   ])
   expect(texts([lines[0], lines[8]])[0]).toBe(texts([lines[0], lines[8]])[1])
+})
+
+test("n answers to a prompt, which is read once", async () => {
+  const before = await model.ledger()
+  const { counts, lines } = await run(line("several", { prompt: prompts[0], n: 3, temperature: 1.2, seed: 4 }))
+  const rows = (await model.ledger()).rows - before.rows
+  const alone = await model.generate({ tokens: prompts[0]! }, { maxTokens: 6, n: 3, temperature: 1.2, seed: 4 })
+  const found = lines[0].response.body.choices.map(({ text }: { text: string }) => text)
+  expect(found).toEqual(alone.choices!.map(({ text }) => text))
+  expect(new Set(found).size).toBe(3)
+  expect(counts.computedTokens).toBe(141 + 3)
+  expect(rows).toBe(counts.computedTokens + counts.completionTokens - 3)
 })
 
 test("aborted, it keeps what it has; given again, it goes on; nothing is answered twice", async () => {

@@ -16,7 +16,6 @@ const ofRequest: Partial<Record<ErrorCode, number>> = {
   E_CONTEXT_LENGTH: 400,
   E_TEMPLATE: 400,
   E_TOKENIZER: 400,
-  E_ABILITY: 400,
   E_RUNTIME: 500,
 }
 
@@ -35,9 +34,10 @@ export function createLocalExecutor(model: Model): Executor {
     )
   }
 
-  async function readPrefix(tokens: Int32Array, signal: AbortSignal): Promise<ModelCache> {
-    const cache = await model.openCache()
-    for (let start = 0; start < tokens.length && !signal.aborted; start += blockSize) {
+  /** @param past holds the first of the tokens already */
+  async function read(tokens: Int32Array, past: ModelCache | undefined, signal: AbortSignal): Promise<ModelCache> {
+    const cache = past ? await past.fork() : await model.openCache()
+    for (let start = cache.length; start < tokens.length && !signal.aborted; start += blockSize) {
       const chunk = tokens.slice(start, start + blockSize)
       const pass = await model.forward({ input: { tokens: chunk }, cache, want: { logits: "none" } })
       await pass.keep(Array.from(chunk, (_, row) => row))
@@ -58,20 +58,26 @@ export function createLocalExecutor(model: Model): Executor {
       readonly signal: AbortSignal
     },
   ): Promise<Answer | undefined> {
+    let own: ModelCache | undefined
     try {
       const { options } = answerable(request, defaults)
       const tokens = await encode(request, defaults)
       const seed = options.seed ?? seedOf(job, request)
-      const shared = past ? { past } : {}
-      const result = await model.generate({ tokens }, { ...options, seed, signal, ...shared })
-      if (result.finishReason === "abort") return undefined
-      return completed(request, result, { model: name, cachedTokens: past?.length ?? 0 })
+      // Several answers share all of the prompt but its last token.
+      if ((options.n ?? 1) > 1) own = await read(tokens.subarray(0, -1), past, signal)
+      const cache = own ?? past
+      const result = await model.generate({ tokens }, { ...options, seed, signal, ...(cache ? { past: cache } : {}) })
+      const answers = result.choices ?? [result]
+      if (signal.aborted || answers.some(({ finishReason }) => finishReason === "abort")) return undefined
+      return completed(request, answers, { model: name, cachedTokens: past?.length ?? 0 })
     } catch (thrown) {
       const error = asForerunError(thrown)
       const status = ofRequest[error.code]
       if (status === undefined) throw error
       await model.ledger() // throws when the engine itself is gone: then this is not the request's failure
       return refused(error, status)
+    } finally {
+      await own?.dispose()
     }
   }
 
@@ -85,7 +91,7 @@ export function createLocalExecutor(model: Model): Executor {
       let past: ModelCache | undefined
       try {
         if (prefixLength > 0) {
-          past = await readPrefix((await encode(requests[0]!, defaults)).subarray(0, prefixLength), signal)
+          past = await read((await encode(requests[0]!, defaults)).subarray(0, prefixLength), undefined, signal)
           yield { type: "prefix-read", tokens: past.length }
         }
         for (const request of requests) {

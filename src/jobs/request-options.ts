@@ -39,7 +39,6 @@ const withoutEffect = ["model", "user", "metadata", "store", "service_tier", "sa
 
 /** Accepted with the one value that means "as usual". */
 const fixed: Readonly<Record<string, (value: unknown) => boolean>> = {
-  n: (value) => value === 1,
   best_of: (value) => value === 1,
   echo: (value) => value === false,
   stream: (value) => value === false,
@@ -74,6 +73,8 @@ export function answerable(request: JobRequest, defaults: GenerateOptions = {}):
   const lengths = [isChat ? take("max_completion_tokens") : undefined, take("max_tokens")]
   const maxTokens = lengths.find((length) => length !== undefined)
   if (maxTokens !== undefined) options.maxTokens = wholeNumber("max_tokens", maxTokens, [1, 2 ** 31])
+  const n = take("n")
+  if (n !== undefined) options.n = wholeNumber("n", n, [1, 128])
   const stop = take("stop")
   if (stop !== undefined) options.stop = typeof stop === "string" ? [stop] : stop
   const logprobs = isChat ? chatLogprobs(take("logprobs"), take("top_logprobs")) : take("logprobs")

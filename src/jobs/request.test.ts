@@ -61,13 +61,20 @@ describe("bodies", () => {
     const body = {
       ...{ temperature: 0.5, top_p: 0.9, top_k: 40, min_p: 0.1, seed: 7, stop: "END", max_completion_tokens: 9 },
       ...{ presence_penalty: 1, frequency_penalty: -1, repetition_penalty: 1.1, logit_bias: { "5": -100 } },
-      ...{ logprobs: true, top_logprobs: 3, model: "any", user: "me", n: 1, stream: false, tools: [] },
+      ...{ logprobs: true, top_logprobs: 3, model: "any", user: "me", n: 2, stream: false, tools: [] },
     }
     expect(answerable(chat(body))).toEqual({
       prompt: [{ role: "user", content: "Hi" }],
       options: {
         ...{ temperature: 0.5, topP: 0.9, topK: 40, minP: 0.1, seed: 7, stop: ["END"], maxTokens: 9 },
-        ...{ presencePenalty: 1, frequencyPenalty: -1, repetitionPenalty: 1.1, logitBias: { "5": -100 }, logprobs: 3 },
+        ...{
+          presencePenalty: 1,
+          frequencyPenalty: -1,
+          repetitionPenalty: 1.1,
+          logitBias: { "5": -100 },
+          logprobs: 3,
+          n: 2,
+        },
       },
     })
   })
@@ -90,7 +97,8 @@ describe("bodies", () => {
   })
 
   test.each([
-    ["n", chat({ n: 2 })],
+    ["n", chat({ n: 0 })],
+    ["n", chat({ n: 1.5 })],
     ["stream", chat({ stream: true })],
     ["tools", chat({ tools: [{ type: "function" }] })],
     ["tool_choice", chat({ tool_choice: "auto" })],

@@ -17,7 +17,7 @@ const result: GenerateResult = {
 }
 const request = (url: JobRequest["url"]): JobRequest => ({ position: 0, customId: "mine", url, body: {} })
 const parsed = (url: JobRequest["url"]) => {
-  const answer = completed(request(url), result, { model: "m", cachedTokens: 4 })
+  const answer = completed(request(url), [result], { model: "m", cachedTokens: 4 })
   expect(answer).toMatchObject({ statusCode: 200, promptTokens: 10, computedTokens: 6, completionTokens: 2 })
   return JSON.parse(resultLine("job", request(url), answer))
 }
@@ -75,6 +75,16 @@ describe("a line of the output", () => {
           text_offset: [0, 1],
         },
       },
+    ])
+  })
+
+  test("several answers are several choices; the prompt's last token is read for each", () => {
+    const answers = [result, { ...result, text: "cd", tokens: [1], finishReason: "stop" as const }]
+    const answer = completed(request("/v1/completions"), answers, { model: "m", cachedTokens: 4 })
+    expect(answer).toMatchObject({ promptTokens: 10, computedTokens: 7, completionTokens: 3 })
+    expect(JSON.parse(resultLine("job", request("/v1/completions"), answer)).response.body.choices).toMatchObject([
+      { index: 0, text: "ab", finish_reason: "length" },
+      { index: 1, text: "cd", finish_reason: "stop" },
     ])
   })
 

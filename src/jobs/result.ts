@@ -22,45 +22,49 @@ export interface AnsweredBy {
   readonly cachedTokens: number
 }
 
+/** @param answers to one prompt, which was read once and, for each answer but the first, its last token again */
 export function completed(
   { url }: Pick<JobRequest, "url">,
-  result: GenerateResult,
+  answers: readonly GenerateResult[],
   { model, cachedTokens }: AnsweredBy,
 ): Answer {
-  const { promptTokens, tokens } = result
+  const { promptTokens } = answers[0]!
+  const completionTokens = answers.reduce((total, { tokens }) => total + tokens.length, 0)
   const usage = {
     prompt_tokens: promptTokens,
-    completion_tokens: tokens.length,
-    total_tokens: promptTokens + tokens.length,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
     prompt_tokens_details: { cached_tokens: cachedTokens },
   }
   const created = Math.floor(Date.now() / 1000)
-  const body = { ...shapes[url](result), created, model, usage }
+  const { object, choice } = shapes[url]
+  const choices = answers.map((answer, index) => ({ index, ...choice(answer), finish_reason: answer.finishReason }))
   return {
     statusCode: 200,
-    body,
+    body: { object, choices, created, model, usage },
     promptTokens,
-    computedTokens: promptTokens - cachedTokens,
-    completionTokens: tokens.length,
+    computedTokens: promptTokens - cachedTokens + answers.length - 1,
+    completionTokens,
   }
 }
 
-const shapes: Readonly<Record<RequestUrl, (result: GenerateResult) => object>> = {
-  "/v1/chat/completions": ({ text, finishReason, logprobs }) => ({
+interface Shape {
+  readonly object: string
+  choice(answer: GenerateResult): object
+}
+
+const shapes: Readonly<Record<RequestUrl, Shape>> = {
+  "/v1/chat/completions": {
     object: "chat.completion",
-    choices: [
-      {
-        index: 0,
-        message: { role: "assistant", content: text, refusal: null },
-        logprobs: logprobs ? { content: logprobs.map(chatToken), refusal: null } : null,
-        finish_reason: finishReason,
-      },
-    ],
-  }),
-  "/v1/completions": ({ text, finishReason, logprobs }) => ({
+    choice: ({ text, logprobs }) => ({
+      message: { role: "assistant", content: text, refusal: null },
+      logprobs: logprobs ? { content: logprobs.map(chatToken), refusal: null } : null,
+    }),
+  },
+  "/v1/completions": {
     object: "text_completion",
-    choices: [{ index: 0, text, logprobs: logprobs ? completionTokens(logprobs) : null, finish_reason: finishReason }],
-  }),
+    choice: ({ text, logprobs }) => ({ text, logprobs: logprobs ? tokensOf(logprobs) : null }),
+  },
 }
 
 /** The format's stand-in for minus infinity. */
@@ -78,7 +82,7 @@ const chatToken = ({ text, logprob, top }: TokenReport) => ({
   top_logprobs: top.map((one) => spelled(one.text, one.logprob)),
 })
 
-function completionTokens(tokens: readonly TokenReport[]) {
+function tokensOf(tokens: readonly TokenReport[]) {
   let offset = 0
   const offsets = tokens.map(({ text }) => {
     offset += text.length

@@ -84,9 +84,9 @@ function toAnswer({ status, body }: ServerReply): Answer {
 }
 
 /** Defaults under the names that bodies use. */
-function asBody({ maxTokens, stop, ...defaults }: GenerateOptions): Record<string, unknown> {
+function asBody({ maxTokens, stop, n, ...defaults }: GenerateOptions): Record<string, unknown> {
   const same = Object.entries(renamed).map(([param, option]) => [param, defaults[option as keyof typeof defaults]])
-  const all = [...same, ["max_tokens", maxTokens], ["stop", stop]]
+  const all = [...same, ["max_tokens", maxTokens], ["stop", stop], ["n", n]]
   return Object.fromEntries(all.filter(([, value]) => value !== undefined))
 }
 

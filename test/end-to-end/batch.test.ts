@@ -125,7 +125,7 @@ describe("wrong use", () => {
     return [code, JSON.parse(out).error.code]
   }
   writeFileSync(path("empty.jsonl"), "\n\n")
-  writeFileSync(path("bad.jsonl"), `{"custom_id": 3}\n${line("a", "x", { n: 2 })}`)
+  writeFileSync(path("bad.jsonl"), `{"custom_id": 3}\n${line("a", "x", { n: 0 })}`)
 
   test("no input, no output, an empty input, an unknown action, options that are none", async () => {
     expect(await refused("batch", "--out", path("x"))).toEqual([2, "E_USAGE"])
