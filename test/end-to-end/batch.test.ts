@@ -2,7 +2,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
+import { main } from "../../src/cli/main.ts"
 import { type FakeServer, startFakeServer } from "../../src/jobs/fake-server.ts"
 import { runCli, startCli } from "../support/cli-process.ts"
 import { full } from "../support/shared.ts"
@@ -54,7 +55,7 @@ const remote = (out: string) => [
   ...["batch", "--in", path("texts.jsonl"), "--out", path(out), "--server", server.url, "--concurrency", "2", "--json"],
 ]
 
-const maxKills = full ? 10 : 3
+const maxKills = full ? 10 : 2
 
 /** Kills the job with SIGKILL whenever it has come so much further, until it ends by itself. */
 async function killAgainAndAgain(args: readonly string[], atLeast: number) {
@@ -120,9 +121,15 @@ test("Ctrl-C: what is answered is written, the exit code is 130, the same comman
 }, 120_000)
 
 describe("wrong use", () => {
+  /** In this process: none of these comes to load a model. */
   const refused = async (...args: string[]) => {
-    const { code, out } = await runCli([...args, "--json"])
-    return [code, JSON.parse(out).error.code]
+    const printed = vi.spyOn(process.stdout, "write").mockReturnValue(true)
+    try {
+      const code = await main([...args, "--json"])
+      return [code, JSON.parse(String(printed.mock.calls[0]![0])).error.code]
+    } finally {
+      printed.mockRestore()
+    }
   }
   writeFileSync(path("empty.jsonl"), "\n\n")
   writeFileSync(path("bad.jsonl"), `{"custom_id": 3}\n${line("a", "x", { n: 0 })}`)
@@ -142,7 +149,8 @@ describe("wrong use", () => {
   }, 120_000)
 
   test("other requests or settings for the same output are another job", async () => {
-    expect(await refused(...local("whole.jsonl"), "--option", "order=arrival")).toEqual([1, "E_INPUT"])
+    const { code, out } = await runCli([...local("whole.jsonl"), "--option", "order=arrival"])
+    expect([code, JSON.parse(out).error.code]).toEqual([1, "E_INPUT"])
   }, 60_000)
 
   test("bad lines fail alone, and the exit code says so", async () => {
