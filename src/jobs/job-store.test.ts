@@ -1,5 +1,5 @@
 /** What every store keeps to: groups in order, one holder at a time, one answer a request, nothing lost. */
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -106,9 +106,11 @@ test("SQLite: another job in the same file is refused, and so is a second proces
   })
 }, 30_000)
 
-test("SQLite: a file that is none, and a folder that is not there, say so", async () => {
+test("SQLite: a file that is no database, and a folder, say so and leave nothing behind", async () => {
   const path = join(folder, "none.job")
-  rmSync(path, { force: true })
+  writeFileSync(path, "no database, but long enough to be taken for one".repeat(20))
+  await expect(open(path, async () => {})).rejects.toMatchObject({ code: "E_IO" })
+  expect(readdirSync(folder).filter((name) => name.startsWith("none.job"))).toEqual(["none.job"])
   await expect(open(folder, async () => {})).rejects.toMatchObject({ code: "E_IO" })
 })
 

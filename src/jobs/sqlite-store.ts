@@ -39,8 +39,13 @@ export async function withSqliteStore<T>(
     const { Database } = (await import("node-sqlite3-wasm")).default
     const database = wrapErrors(path, () => {
       const opened = new Database(path)
-      opened.exec(schema)
-      return opened
+      try {
+        opened.exec(schema)
+        return opened
+      } catch (thrown) {
+        opened.close() // takes the library's lock away
+        throw thrown
+      }
     })
     try {
       return await work(new SqliteStore(database, path), held)
