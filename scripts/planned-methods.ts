@@ -126,15 +126,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2505.19089",
   ),
   plan(
-    "batch-llm",
-    "lossless",
-    "shared prefix cache",
-    "BatchLLM: Optimizing Large Batched LLM Inference with Global Prefix Sharing and Throughput-oriented Token Batching",
-    "Zheng et al.",
-    2024,
-    "2412.03594",
-  ),
-  plan(
     "chain-of-thought",
     "report",
     "target",

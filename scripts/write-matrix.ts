@@ -118,15 +118,15 @@ async function acceptsDrafts(model: Model, method: string): Promise<string> {
 
 /** One column a method; each cell holds for a draft model that is always right and for one that knows nothing. */
 export async function makeMatrix(): Promise<string> {
-  const methodNames = await continuationNames() // the others have verbs and parameters of their own
+  const names = await continuationNames() // the others have verbs and parameters of their own
   const [target, stranger] = [makeTinyFolder(), makeTinyFolder({ seed: 405 })]
   const rows = new Map(
-    ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, methodNames.map(() => "")]),
+    ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, names.map(() => "")]),
   )
   try {
     for (const draft of [target.path, stranger.path]) {
       const model = await loadModel(target.path, { weights: "f32", threads: 1, draft })
-      for (const [column, method] of methodNames.entries()) {
+      for (const [column, method] of names.entries()) {
         const put = (name: string, found: string) => {
           const row = rows.get(name)!
           row[column] = row[column] === "" || row[column] === found ? found : `${row[column]}; ${found}`
@@ -141,7 +141,7 @@ export async function makeMatrix(): Promise<string> {
     target.remove()
     stranger.remove()
   }
-  const table = { head: ["", ...methodNames.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
+  const table = { head: ["", ...names.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
   return `${introduction}\n\n${markdown(table)}\n`
 }
 

@@ -5,7 +5,7 @@ export type { AnyMethod, Method, OptionSpec, Paper } from "./decoding/method.ts"
 export type { SamplingOptions } from "./decoding/sampling-options.ts"
 export type { Step, StreamEvent, Token } from "./decoding/step.ts"
 export { loadModel } from "./generate/load.ts"
-export type { Model, ModelCache, ModelPass, ModelPassResult } from "./generate/model.ts"
+export type { Model, ModelCache, ModelPass, ModelPassResult, PastOption } from "./generate/model.ts"
 export type {
   GenerateOptions,
   GenerateResult,

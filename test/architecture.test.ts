@@ -19,6 +19,7 @@ const order = [
   "train",
   "methods",
   "generate",
+  "jobs",
   "bench",
   "cli",
 ]

@@ -5,7 +5,7 @@ import { resolveOptions } from "../decoding/options.ts"
 import type { SamplingOptions } from "../decoding/sampling-options.ts"
 import type { Model } from "../generate/model.ts"
 import type { GenerateOptions, GenerateResult } from "../generate/types.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import { compareAnswers } from "./compare-answers.ts"
 import { guarded } from "./guarded.ts"
 import { checkLaw, type LawResult } from "./law-check.ts"
@@ -71,7 +71,7 @@ export const verify = (model: Model, options: VerifyOptions): Promise<Certificat
 async function certify(model: Model, options: VerifyOptions): Promise<Certificate> {
   const { method, methodOptions, prompts, signal, sampling = {}, maxTokens = 128 } = options
   if (prompts.length === 0) throw new ForerunError("E_INPUT", "there is no prompt to verify with")
-  const loaded = await loadMethod(method)
+  const loaded = await loadContinuation(method)
   const promise = loaded.promise(resolveOptions(loaded, methodOptions))
   const format = { ...(options.raw ? { raw: true } : {}), ...(options.system ? { system: options.system } : {}) }
   const own = { method, ...(methodOptions ? { options: methodOptions } : {}) }

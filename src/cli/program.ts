@@ -56,6 +56,25 @@ export function createProgram(onCode: (code: number) => void): Command {
 
   withGenerateFlags(verb("chat", "Talk to a model.", async () => (await import("./commands/chat.ts")).chat))
 
+  withGenerateFlags(
+    verb(
+      "batch [action]",
+      "Answer a file of requests in OpenAI's batch format, or work for such a job.",
+      async () => (await import("./commands/batch.ts")).batch,
+    ),
+  )
+    .option("--in <file>", "requests, one a line; - for standard input")
+    .option("--out <file>", "answers, one a line, in the order of the requests")
+    .option("--store <where>", "keeps the job: a file (default <out>.job) or postgres://…, for several machines")
+    .option("--lease-seconds <n>", "with postgres: how long a silent worker keeps its group (default 60)", integer(1))
+    .option("--stay", "worker: wait for further jobs instead of ending when none is left")
+    .option("--dry-run", "plan only: tokens saved, simulated passes, and what each idea is worth")
+    .option("--kv-budget <n>", "with --dry-run: positions all caches may hold (default 32768)", integer(1))
+    .option("--server <url>", "have an OpenAI-compatible server answer; OPENAI_API_KEY is its key")
+    .option("--server-model <name>", "with --server: the model's name there (default as each request says)")
+    .option("--concurrency <n>", "with --server: requests at a time (default 8)", integer(1, 10000))
+    .addHelpText("after", batchHelp)
+
   withEngineFlags(
     verb(
       "score",
@@ -234,6 +253,15 @@ const verifyHelp = `
 Greedy answers must have the same tokens and the same bits of log-probabilities. With --temperature the same seeds are
 tried as well, and short samples must follow the law of plain decoding. The exit code is 1 when a method that promises
 lossless is not.`
+
+const batchHelp = `
+Requests that begin alike are grouped over the whole file, and what a group shares is read once: forerun methods lists
+the options of batch-llm (--option plan=exact). Flags such as --temperature hold for requests that do not say otherwise;
+a parameter that is not supported fails its own line. A job that was cut off goes on where it was when the same command
+is given again. The exit code is 1 when any request failed.
+
+forerun batch worker --store postgres://… -m <model> answers groups of jobs that others began there. With --server no
+model is loaded; -m then names the model whose tokenizer the plan is made with.`
 
 const generateHelp = `
 With --prompts each line is answered on its own and gives one line of results. Turns are answered in order, each with the

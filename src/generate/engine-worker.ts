@@ -47,10 +47,12 @@ async function perform(id: number, call: Call, signal: AbortSignal): Promise<unk
     case "load":
       engine = await Engine.load(call.path, { ...call.options, onProgress: (progress) => send({ id, progress }) })
       return engine.info
-    case "generate":
-      return drain(loaded().stream(call.prompt, call.options, signal), (event) => {
+    case "generate": {
+      const past = call.past === undefined ? undefined : cacheOf(call.past)
+      return drain(loaded().stream(call.prompt, call.options, signal, past), (event) => {
         if (call.events) send({ id, event })
       })
+    }
     case "run":
       return drain(runMethod(loaded(), call.method, call.input, { ...call.options, signal }), (event) =>
         send({ id, event }),

@@ -2,6 +2,7 @@
 import { ForerunError } from "../base/errors.ts"
 import type { Completion } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
+import { readBehind } from "../decoding/read-behind.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
@@ -10,6 +11,7 @@ import { createStopper } from "../decoding/stop.ts"
 import { loadContinuation } from "../methods/index.ts"
 import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
+import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
@@ -82,17 +84,23 @@ export class Engine {
     return encodePrompt(input, this.tokenizer, this.#target.checkpoint.chatTemplate, options)
   }
 
+  /** @param past holds the first tokens of the prompt already; it is forked, not written */
   async *stream(
     input: PromptInput,
     given: GenerateOptions = {},
     signal = neverAborted,
+    past?: KvCache,
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const n = integer("n", given.n ?? 1, 1, 128)
     const { seed = Math.floor(Math.random() * 2 ** 32) } = given
     const sample = (index: number) => {
       const random = createRandom(seed).fork("sample")
       // The first of several is the answer that is alone without the others.
-      return this.#answer(input, { ...given, seed }, { signal, random: index === 0 ? random : random.fork(index) })
+      return this.#answer(
+        input,
+        { ...given, seed },
+        { signal, past, random: index === 0 ? random : random.fork(index) },
+      )
     }
     return yield* n === 1 ? sample(0) : sampleMany(n, sample)
   }
@@ -100,7 +108,15 @@ export class Engine {
   async *#answer(
     input: PromptInput,
     given: GenerateOptions & { readonly seed: number },
-    { signal, random }: { readonly signal: AbortSignal; readonly random: Random },
+    {
+      signal,
+      past,
+      random,
+    }: {
+      readonly signal: AbortSignal
+      readonly past: KvCache | undefined
+      readonly random: Random
+    },
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const { config } = this.info
     const method = await loadContinuation(given.method ?? "autoregressive")
@@ -136,19 +152,17 @@ export class Engine {
     let text = ""
     let stopString: string | undefined
     const accepted = new Map<number, number>()
-    const run = method.run(
-      { tokens: prompt },
-      {
-        models,
-        options,
-        tokenizer: this.tokenizer,
-        sampler: createSampler(sampling),
-        random,
-        limits: { maxTokens, stopIds },
-        ...(logprobs === undefined ? {} : { logprobs }),
-        signal,
-      },
-    )
+    const begun = past && (yield* readBehind(this.runner, past, prompt, signal))
+    const run = method.run(begun ?? { tokens: prompt }, {
+      models,
+      options,
+      tokenizer: this.tokenizer,
+      sampler: createSampler(sampling),
+      random,
+      limits: { maxTokens, stopIds },
+      ...(logprobs === undefined ? {} : { logprobs }),
+      signal,
+    })
     let outcome: Completion | undefined
     try {
       for (;;) {
@@ -186,6 +200,7 @@ export class Engine {
       }
     } finally {
       await run.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
+      begun?.read.cache.dispose()
     }
     const rest = stopper.flush()
     if (rest.stopped === "string") stopString = rest.stopString

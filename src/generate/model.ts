@@ -17,6 +17,11 @@ export interface ModelCache {
   dispose(): Promise<void>
 }
 
+export interface PastOption {
+  /** Holds the first tokens of the prompt, read before: only the rest is read. It is not written. */
+  readonly past?: ModelCache
+}
+
 export interface ModelPass {
   readonly input: PassInput
   readonly positions?: Int32Array
@@ -37,9 +42,9 @@ export interface ModelPassResult {
 export interface Model {
   readonly info: ModelInfo
   /** One answer. Aborting resolves with what there is, `finishReason: "abort"`. */
-  generate(prompt: PromptInput, options?: GenerateOptions): Promise<GenerateResult>
+  generate(prompt: PromptInput, options?: GenerateOptions & PastOption): Promise<GenerateResult>
   /** The steps of one answer as they happen, and text as it becomes certain; returns the result. */
-  stream(prompt: PromptInput, options?: GenerateOptions): AsyncGenerator<StreamEvent, GenerateResult>
+  stream(prompt: PromptInput, options?: GenerateOptions & PastOption): AsyncGenerator<StreamEvent, GenerateResult>
   /** Any method on input of its own, by name: its steps as they happen; returns its outcome. Input and outcome are plain data. */
   run<Outcome = unknown>(method: string, input: unknown, options?: RunOptions): AsyncGenerator<Step, Outcome>
   forward(pass: ModelPass): Promise<ModelPassResult>
@@ -91,14 +96,15 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
   })
   const model: Model = {
     info,
-    generate(prompt, options = {}) {
-      const { signal, ...plain } = options
-      return client.call<GenerateResult>({ name: "generate", prompt, options: plain, events: false }, { signal })
+    generate(prompt, { signal, past, ...options } = {}) {
+      return client.call<GenerateResult>(
+        { name: "generate", prompt, options, ...numbered(past), events: false },
+        { signal },
+      )
     },
-    stream(prompt, options = {}) {
-      const { signal, ...plain } = options
+    stream(prompt, { signal, past, ...options } = {}) {
       return client.stream<StreamEvent, GenerateResult>(
-        { name: "generate", prompt, options: plain, events: true },
+        { name: "generate", prompt, options, ...numbered(past), events: true },
         { signal },
       )
     },
@@ -134,3 +140,5 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
   }
   return model
 }
+
+const numbered = (past: ModelCache | undefined) => (past ? { past: (past as RemoteCache).id } : {})

@@ -32,6 +32,7 @@ export type Call =
       readonly name: "generate"
       readonly prompt: PromptInput
       readonly options: GenerateOptions
+      readonly past?: number
       readonly events: boolean
     }
   | { readonly name: "run"; readonly method: string; readonly input: unknown; readonly options: RunOptions }

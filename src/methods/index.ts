@@ -9,6 +9,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
   "token-forcing": async () => (await import("./token-forcing/token-forcing.ts")).tokenForcing,
+  "batch-llm": async () => (await import("./batch-llm/batch-llm.ts")).batchLlm,
 }
 
 export const methodNames: readonly string[] = Object.keys(registry)

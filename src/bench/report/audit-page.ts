@@ -1,8 +1,9 @@
 /** An audit as one HTML file, nothing loaded from elsewhere. Every text in it may be hostile: it comes out of a model. */
+
+import { element, escapeText } from "../../base/svg.ts"
 import type { AuditCandidate, AuditReport } from "../../methods/token-forcing/report.ts"
 import { barChart } from "./charts.ts"
 import { style } from "./style.ts"
-import { element, escapeText } from "./svg.ts"
 
 export interface AuditFacts {
   readonly model: string
