@@ -1,4 +1,5 @@
 /** A decoding method: what it is, what it needs, and its loop. The only seam between methods and everything else. */
+import type { WeightFormat } from "../models/formats.ts"
 import type { RowCost } from "../runtime/cost-estimate.ts"
 import type { Ability, ModelRunner } from "../runtime/pass.ts"
 import type { Random } from "../tensor/random.ts"
@@ -66,6 +67,8 @@ export interface Context {
   readonly cost: RowCost
   /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */
   readonly logprobs?: number
+  /** The tokens of the text that the caller expects, for a method that declares `prediction`. */
+  readonly prediction?: readonly number[]
   readonly signal: AbortSignal
 }
 
@@ -76,6 +79,10 @@ export interface Method {
   readonly paper: Paper
   promise(options: OptionValues): Promised
   readonly needs: Needs
+  /** Whether it drafts from the text that the caller expects. Default: it is not given one. */
+  readonly prediction?: "needed" | "used"
+  /** The format in which the target's own checkpoint is opened to be the draft model. Default: what the caller loads. */
+  ownDraft?(options: OptionValues): WeightFormat
   readonly options: OptionTable
   /** Whether its weights come from one of our recipes. */
   readonly trained: boolean

@@ -24,6 +24,8 @@ export interface Draft {
   readonly tree: CandidateTree
   /** By parent (-1: the pending token), the law its children were drawn from, in order and without replacement. */
   readonly laws?: ReadonlyMap<number, Law>
+  /** Nodes that come from the text the caller expects. */
+  readonly predicted?: readonly number[]
 }
 
 /** What a drafter may look at. Live: it changes as the run goes on. */
@@ -102,7 +104,7 @@ export async function* speculate(
       if (signal.aborted) break
       const draft = await propose(run, parts)
       if (signal.aborted) break
-      yield { type: "draft-proposed", branch: 0, tree: draft.tree }
+      yield proposed(draft)
       if (signal.aborted) break // the caller's doing, while it had the step
       const { verified, committed } = await verify(run, draft, parts)
       yield verified
@@ -148,6 +150,7 @@ type Run = ReturnType<typeof createRun>
 /** A draft that fits, and where its nodes came from. */
 interface FittedDraft extends CutTree {
   readonly laws: Draft["laws"]
+  readonly predicted: Draft["predicted"]
 }
 
 async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise<FittedDraft> {
@@ -160,7 +163,14 @@ async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise
   const draft: Draft =
     room.nodes === 0 ? { tree: emptyTree } : await drafter.propose({ tokens: sequence, history, cache, room, goesOn })
   checkTree(draft.tree, target.config.vocabulary)
-  return { ...cutTree(draft.tree, room, limits.stopIds), laws: draft.laws }
+  return { ...cutTree(draft.tree, room, limits.stopIds), laws: draft.laws, predicted: draft.predicted }
+}
+
+function proposed({ tree, nodes, predicted }: FittedDraft): Step {
+  if (predicted === undefined) return { type: "draft-proposed", branch: 0, tree }
+  const before = new Set(predicted)
+  const stayed = nodes.flatMap((node, i) => (before.has(node) ? [i] : []))
+  return { type: "draft-proposed", branch: 0, tree, predicted: stayed }
 }
 
 async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: SpeculationParts) {

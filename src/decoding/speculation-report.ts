@@ -12,6 +12,9 @@ export interface SpeculationReport {
   readonly meanAcceptedLength: number
   /** histogram[i]: rounds in which i drafted tokens were committed. */
   readonly histogram: readonly number[]
+  /** Drafted tokens of the text that the caller expected, by whether they were committed; where a method used one. */
+  readonly acceptedPrediction?: number
+  readonly rejectedPrediction?: number
 }
 
 export interface SpeculationTally {
@@ -23,17 +26,32 @@ export interface SpeculationTally {
 export function createSpeculationTally(): SpeculationTally {
   let [rounds, drafted, accepted, committed] = [0, 0, 0, 0]
   const histogram: number[] = []
+  let predicted: readonly number[] | undefined // nodes of the round's draft
+  let prediction: { drafted: number; accepted: number } | undefined
   return {
     add(step) {
-      if (step.type === "draft-proposed") drafted += step.tree.tokens.length
+      if (step.type === "draft-proposed") {
+        drafted += step.tree.tokens.length
+        predicted = step.predicted
+      }
       if (step.type !== "draft-verified") return
       rounds++
       accepted += step.accepted
       committed += step.accepted + (step.recovered || step.bonus ? 1 : 0)
       while (histogram.length <= step.accepted) histogram.push(0)
       histogram[step.accepted]!++
+      if (!predicted) return
+      prediction ??= { drafted: 0, accepted: 0 }
+      prediction.drafted += predicted.length
+      prediction.accepted += predicted.filter((node) => step.path.includes(node)).length
     },
-    report: () =>
-      rounds === 0 ? undefined : { rounds, drafted, accepted, meanAcceptedLength: committed / rounds, histogram },
+    report() {
+      if (rounds === 0) return undefined
+      const meanAcceptedLength = committed / rounds
+      const common = { rounds, drafted, accepted, meanAcceptedLength, histogram }
+      if (!prediction) return common
+      const rejectedPrediction = prediction.drafted - prediction.accepted
+      return { ...common, acceptedPrediction: prediction.accepted, rejectedPrediction }
+    },
   }
 }

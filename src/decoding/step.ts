@@ -11,7 +11,13 @@ export interface Token {
 
 export type Step =
   | { readonly type: "prompt-read"; readonly tokens: number; readonly total: number }
-  | { readonly type: "draft-proposed"; readonly branch: number; readonly tree: CandidateTree }
+  | {
+      readonly type: "draft-proposed"
+      readonly branch: number
+      readonly tree: CandidateTree
+      /** Nodes that come from the text the caller expects, where the method drafts from one. */
+      readonly predicted?: readonly number[]
+    }
   | {
       readonly type: "draft-verified"
       readonly branch: number

@@ -8,6 +8,7 @@ import { createSpeculationTally } from "../decoding/speculation-report.ts"
 import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
+import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
 import { estimateCost } from "../runtime/cost-estimate.ts"
@@ -19,6 +20,7 @@ import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
 import { appendText } from "./pieces.ts"
+import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
 import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
@@ -40,6 +42,8 @@ export class Engine {
   readonly #draft: Part | undefined
   /** What was measured before, if anything: an answer never waits for a measurement. */
   #knownCurve: Promise<CostCurve | undefined>
+  /** The target's own checkpoint in other formats, for methods that draft with it. */
+  readonly #ownDrafts = new Map<WeightFormat, Promise<Part>>()
 
   private constructor(target: Part, draft: Part | undefined, info: ModelInfo) {
     this.#target = target
@@ -104,7 +108,8 @@ export class Engine {
     const { config } = this.info
     const method = await loadMethod(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
-    const models = { target: this.runner, ...(this.#draft ? { draft: this.#draft.runner } : {}) }
+    const draft = await this.#draftFor(method.ownDraft?.(options))
+    const models = { target: this.runner, ...(draft ? { draft: draft.runner } : {}) }
     checkNeeds(method, models)
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
@@ -115,6 +120,7 @@ export class Engine {
       stopStrings: given.stop ?? [],
       decode: createStreamDecoder(this.tokenizer, { skipSpecial: true }),
     })
+    const expected = encodePrediction(method, given.prediction, this.tokenizer)
     const prompt = await this.encode(input, given)
     if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
     if (prompt.length >= config.context)
@@ -127,7 +133,7 @@ export class Engine {
       )
     const maxTokens = Math.min(wanted, config.context - prompt.length)
     const before = this.runner.ledger.totals()
-    const draftBefore = this.#draft?.runner.ledger.totals()
+    const draftBefore = draft?.runner.ledger.totals()
     const tally = createSpeculationTally()
     const begin = performance.now()
     let firstToken: number | undefined
@@ -146,6 +152,7 @@ export class Engine {
         limits: { maxTokens, stopIds },
         cost: estimateCost(await this.#knownCurve, this.runner.ledger.times(config.layers)),
         ...(logprobs === undefined ? {} : { logprobs }),
+        ...expected,
         signal,
       },
     )
@@ -195,7 +202,7 @@ export class Engine {
     }
     const end = performance.now()
     const spent = this.runner.ledger.since(before)
-    const draftPasses = draftBefore === undefined ? 0 : this.#draft!.runner.ledger.since(draftBefore).passes
+    const draftPasses = draftBefore === undefined ? 0 : draft!.runner.ledger.since(draftBefore).passes
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
     return {
@@ -234,6 +241,22 @@ export class Engine {
   async dispose(): Promise<void> {
     await this.#target.dispose()
     await this.#draft?.dispose()
+    for (const part of this.#ownDrafts.values()) await (await part.catch(() => undefined))?.dispose()
+  }
+
+  /** The draft model that was loaded, or the target's own checkpoint in another format, opened when first asked for. */
+  async #draftFor(weights: WeightFormat | undefined): Promise<Part | undefined> {
+    if (weights === undefined) return this.#draft
+    const { path, threads, device } = this.info
+    if (weights === this.info.weights)
+      throw new ForerunError(
+        "E_OPTION",
+        `the target holds its weights in ${weights}: a draft in the same gains nothing`,
+      )
+    const part = this.#ownDrafts.get(weights) ?? openPart(path, { weights, threads, device })
+    this.#ownDrafts.set(weights, part)
+    part.catch(() => this.#ownDrafts.delete(weights))
+    return part
   }
 
   #report(token: Token): TokenReport {

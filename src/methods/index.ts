@@ -5,7 +5,10 @@ import type { Method } from "../decoding/method.ts"
 const registry: Readonly<Record<string, () => Promise<Method>>> = {
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
+  lookahead: async () => (await import("./lookahead/lookahead.ts")).lookahead,
+  "predicted-output": async () => (await import("./predicted-output/predicted-output.ts")).predictedOutput,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
+  "quantised-self": async () => (await import("./quantised-self/quantised-self.ts")).quantisedSelf,
 }
 
 export const methodNames: readonly string[] = Object.keys(registry)

@@ -58,6 +58,7 @@ export interface RunSettings {
   readonly maxTokens?: number
   readonly stopIds?: readonly number[]
   readonly logprobs?: number
+  readonly prediction?: readonly number[]
   /** Default: what is believed of a machine that nothing is known of. */
   readonly cost?: RowCost
   readonly signal?: AbortSignal
@@ -82,6 +83,7 @@ export function contextOf(method: Method, models: Context["models"], settings: R
     cost: settings.cost ?? estimateCost(undefined, new Map()),
     limits: { maxTokens: settings.maxTokens ?? 24, stopIds: new Set(settings.stopIds ?? []) },
     ...(settings.logprobs === undefined ? {} : { logprobs: settings.logprobs }),
+    ...(settings.prediction === undefined ? {} : { prediction: settings.prediction }),
     signal: settings.signal ?? new AbortController().signal,
   }
 }
