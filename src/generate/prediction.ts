@@ -1,7 +1,17 @@
-/** The caller's expected text as tokens, for a method that drafts from one. */
+/** The text that is expected: who gets it, and as which tokens. */
 import { ForerunError } from "../base/errors.ts"
 import type { Method } from "../decoding/method.ts"
+import { loadMethod } from "../methods/index.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+
+/** What a prompt brings along, for those methods that draft from it: others answer the same prompts without. */
+export async function predictionFor(
+  method: string | undefined,
+  { prediction }: { readonly prediction?: string },
+): Promise<{ readonly prediction?: string }> {
+  if (prediction === undefined || method === undefined) return {}
+  return (await loadMethod(method)).prediction === undefined ? {} : { prediction }
+}
 
 /** @throws E_OPTION when the method needs one that was not given, or takes none that was */
 export function encodePrediction(
