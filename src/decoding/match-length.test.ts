@@ -34,7 +34,7 @@ describe("createMatchLength", () => {
     expect(lengths[6]).toBeGreaterThan(12)
   })
 
-  test("refusals shorten drafts of their level and of shorter ones, and no others", () => {
+  test("refusals shorten drafts of their grade and of shorter ones, and no others", () => {
     const length = createMatchLength(expected, line(0.1))
     const before = [4, 5, 6, 30].map((agreed) => length.best(agreed, 127))
     for (let i = 0; i < 40; i++) length.observe(5, 10, 0)
@@ -47,8 +47,8 @@ describe("createMatchLength", () => {
   test("tokens behind a refusal were not tried, and those behind the draft's end neither", () => {
     const [refused, whole] = [createMatchLength(expected, line(0.1)), createMatchLength(expected, line(0.1))]
     for (let i = 0; i < 40; i++) {
-      refused.observe(3, 10, 2) // levels 3 and 4 accepted, 5 refused
-      whole.observe(3, 2, 2) // levels 3 and 4 accepted, nothing known of 5
+      refused.observe(3, 10, 2) // grades 3 and 4 accepted, 5 refused
+      whole.observe(3, 2, 2) // grades 3 and 4 accepted, nothing known of 5
     }
     expect(refused.best(3, 127)).toBe(2)
     expect(refused.best(5, 127)).toBe(0)

@@ -1,5 +1,6 @@
 /** How long a copied draft gets: as long as the tokens that agreed before it earn, by what such drafts earned so far. */
 import type { RowCost } from "../runtime/cost-estimate.ts"
+import { gradeOfMatch } from "./drafters/lookup-drafter.ts"
 
 export interface MatchLength {
   /** Tokens to copy after `agreed` tokens that agree, at most `most`; 0 when none pays. */
@@ -18,14 +19,14 @@ const memory = 0.98
 
 /**
  * One for each run. Tokens that agree are sorted by how many did before them, so each accepted token of a draft counts
- * one level up, and a long match is told from a lucky one.
+ * one grade up, and a long match is told from a lucky one.
  */
 export function createMatchLength(expected: Expectation, cost: RowCost): MatchLength {
-  const levels = new Map<number, { accepted: number; tried: number }>()
+  const grades = new Map<number, { accepted: number; tried: number }>()
   const at = (agreed: number) => {
-    const level = levelOf(agreed)
-    const known = levels.get(level) ?? { accepted: trust * expected(agreed), tried: trust }
-    levels.set(level, known)
+    const grade = gradeOfMatch(agreed)
+    const known = grades.get(grade) ?? { accepted: trust * expected(agreed), tried: trust }
+    grades.set(grade, known)
     return known
   }
   return {
@@ -38,16 +39,13 @@ export function createMatchLength(expected: Expectation, cost: RowCost): MatchLe
     },
     observe(agreed, drafted, accepted) {
       for (let i = 0; i < Math.min(drafted, accepted + 1); i++) {
-        const level = at(agreed + i)
-        level.accepted = memory * level.accepted + (i < accepted ? 1 : 0)
-        level.tried = memory * level.tried + 1
+        const grade = at(agreed + i)
+        grade.accepted = memory * grade.accepted + (i < accepted ? 1 : 0)
+        grade.tried = memory * grade.tried + 1
       }
     },
   }
 }
-
-/** Up to eight each number is a level; then each doubling, up to 64. */
-const levelOf = (agreed: number): number => (agreed <= 8 ? agreed : 8 + Math.ceil(Math.log2(Math.min(agreed, 64) / 8)))
 
 /**
  * The length from 0 to `most` with the most tokens for its cost, the shorter one on a tie.

@@ -24,6 +24,8 @@ export interface Draft {
   readonly tree: CandidateTree
   /** By parent (-1: the pending token), the law its children were drawn from, in order and without replacement. */
   readonly laws?: ReadonlyMap<number, Law>
+  /** Which tokens are alike in how often they come true: a match's length, a confidence. Default: depth. [nodes] */
+  readonly grades?: readonly number[]
   /** Nodes that come from the text the caller expects. */
   readonly predicted?: readonly number[]
 }
@@ -148,10 +150,7 @@ function createRun(prompt: Prompt, context: Context) {
 type Run = ReturnType<typeof createRun>
 
 /** A draft that fits, and where its nodes came from. */
-interface FittedDraft extends CutTree {
-  readonly laws: Draft["laws"]
-  readonly predicted: Draft["predicted"]
-}
+interface FittedDraft extends CutTree, Pick<Draft, "laws" | "predicted"> {}
 
 async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise<FittedDraft> {
   const { context, cache, sequence, history, tokens } = run
@@ -163,7 +162,7 @@ async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise
   const draft: Draft =
     room.nodes === 0 ? { tree: emptyTree } : await drafter.propose({ tokens: sequence, history, cache, room, goesOn })
   checkTree(draft.tree, target.config.vocabulary)
-  return { ...cutTree(draft.tree, room, limits.stopIds), laws: draft.laws, predicted: draft.predicted }
+  return { ...draft, ...cutTree(draft.tree, room, limits.stopIds) }
 }
 
 function proposed({ tree, nodes, predicted }: FittedDraft): Step {
