@@ -118,9 +118,9 @@ async function outcome(model: Model, way: GenerateOptions, cell: Cell): Promise<
   return pValue > 1e-4 ? "same law" : "**differs**"
 }
 
-/** Whether the cells meet accepted drafts at all. */
+/** Whether drafts are met and accepted at all; over a long answer, since some methods draft only what pays here. */
 async function acceptsDrafts(model: Model, way: GenerateOptions): Promise<string> {
-  const { speculation } = await model.generate(text, { ...greedy, ...way })
+  const { speculation } = await model.generate(text, { ...greedy, ...way, maxTokens: 300 })
   return speculation === undefined ? "–" : speculation.accepted > 0 ? "yes" : "no"
 }
 
