@@ -1,4 +1,5 @@
 /** A decoding method: what it is, what it needs, and its loop. The only seam between methods and everything else. */
+import type { RowCost } from "../runtime/cost-estimate.ts"
 import type { Ability, ModelRunner } from "../runtime/pass.ts"
 import type { Random } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
@@ -58,6 +59,11 @@ export interface Context {
   /** The only randomness a method may use. */
   readonly random: Random
   readonly limits: Limits
+  /**
+   * What a pass of the target of so many rows costs, in passes of one row: an estimate, the same throughout a run, so
+   * that a run with the same seed and cost has the same steps.
+   */
+  readonly cost: RowCost
   /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */
   readonly logprobs?: number
   readonly signal: AbortSignal

@@ -8,8 +8,9 @@ import { createSpeculationTally } from "../decoding/speculation-report.ts"
 import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
-import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
-import type { CostCurve } from "../runtime/cost-curve.ts"
+import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
+import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
+import { estimateCost } from "../runtime/cost-estimate.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
@@ -37,6 +38,8 @@ export class Engine {
   readonly runner: SessionRunner
   readonly #target: Part
   readonly #draft: Part | undefined
+  /** What was measured before, if anything: an answer never waits for a measurement. */
+  #knownCurve: Promise<CostCurve | undefined>
 
   private constructor(target: Part, draft: Part | undefined, info: ModelInfo) {
     this.#target = target
@@ -44,6 +47,7 @@ export class Engine {
     this.tokenizer = target.tokenizer
     this.runner = target.runner
     this.info = info
+    this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
   }
 
   /** @param options `draft` is a path here */
@@ -140,6 +144,7 @@ export class Engine {
         sampler: createSampler(sampling),
         random,
         limits: { maxTokens, stopIds },
+        cost: estimateCost(await this.#knownCurve, this.runner.ledger.times(config.layers)),
         ...(logprobs === undefined ? {} : { logprobs }),
         signal,
       },
@@ -220,9 +225,10 @@ export class Engine {
     return scoreTokens(this.runner, tokens, signal)
   }
 
-  costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
-    const { weights, threads, device } = this.info
-    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device }, options)
+  async costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
+    const curve = await cachedCostCurve(this.runner, this.#target.checkpoint, this.info, options)
+    if (isPlausible(curve)) this.#knownCurve = Promise.resolve(curve)
+    return curve
   }
 
   async dispose(): Promise<void> {

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { runMethod } from "../../../test/support/method-harness.ts"
 import { randomTokens, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { type LookupOptions, lookUp } from "../../decoding/drafters/lookup-drafter.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import { loadRunner } from "../../runtime/load-runner.ts"
-import { type LookupOptions, lookUp } from "./lookup-drafter.ts"
 import { promptLookup } from "./prompt-lookup.ts"
 
 methodContract(promptLookup, {

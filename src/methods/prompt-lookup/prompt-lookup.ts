@@ -1,8 +1,8 @@
 /** Speculates with copies from prompt and output: no other model, nothing to train. */
 import { fixedBudget } from "../../decoding/draft-budget.ts"
+import { createLookupDrafter } from "../../decoding/drafters/lookup-drafter.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
-import { createLookupDrafter } from "./lookup-drafter.ts"
 
 export const promptLookup: Method = {
   name: "prompt-lookup",

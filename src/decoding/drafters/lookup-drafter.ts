@@ -1,6 +1,6 @@
 /** Drafts what followed the last tokens the last time they occurred. */
-import { chainOf } from "../../decoding/candidate-tree.ts"
-import type { Drafter } from "../../decoding/speculate.ts"
+import { chainOf } from "../candidate-tree.ts"
+import type { Drafter } from "../speculate.ts"
 
 export interface LookupOptions {
   /** Longest match that is looked for, and shortest that counts, in tokens. */

@@ -1,13 +1,14 @@
 /** Drafts a line of tokens with a model of its own. */
-import { chainOf } from "../../decoding/candidate-tree.ts"
-import type { DraftBudget } from "../../decoding/draft-budget.ts"
-import { drawFrom, type Law, mostLikely } from "../../decoding/law.ts"
-import type { Context } from "../../decoding/method.ts"
-import type { Draft, Drafter, DraftState } from "../../decoding/speculate.ts"
+
 import { blockSize } from "../../models/builder.ts"
 import type { KvCache } from "../../runtime/kv-cache.ts"
 import type { ForwardResult, ModelRunner } from "../../runtime/pass.ts"
 import { logSumExp } from "../../tensor/math.ts"
+import { chainOf } from "../candidate-tree.ts"
+import type { DraftBudget } from "../draft-budget.ts"
+import { drawFrom, type Law, mostLikely } from "../law.ts"
+import type { Context } from "../method.ts"
+import type { Draft, Drafter, DraftState } from "../speculate.ts"
 
 export interface ModelDrafterParts {
   readonly draft: ModelRunner
