@@ -1,6 +1,6 @@
 /** One loaded model and everything that can be done with it. Lives in the worker thread; nothing here knows of threads. */
 import { ForerunError } from "../base/errors.ts"
-import type { Completion } from "../decoding/method.ts"
+import type { Completion, Context } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
@@ -10,7 +10,7 @@ import { createStopper } from "../decoding/stop.ts"
 import { loadMethod } from "../methods/index.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
-import { estimateCost } from "../runtime/cost-estimate.ts"
+import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
@@ -144,7 +144,7 @@ export class Engine {
         sampler: createSampler(sampling),
         random,
         limits: { maxTokens, stopIds },
-        cost: estimateCost(await this.#knownCurve, this.runner.ledger.times(config.layers)),
+        ...(await this.#costs()),
         ...(logprobs === undefined ? {} : { logprobs }),
         signal,
       },
@@ -223,6 +223,13 @@ export class Engine {
 
   score(tokens: Int32Array, signal = neverAborted): Promise<Score> {
     return scoreTokens(this.runner, tokens, signal)
+  }
+
+  async #costs(): Promise<Pick<Context, "cost" | "draftCost">> {
+    const times = ({ ledger, config }: SessionRunner) => ledger.times(config.layers)
+    const cost = estimateCost(await this.#knownCurve, times(this.runner))
+    const draftCost = this.#draft && relativeTime(times(this.#draft.runner), times(this.runner))
+    return draftCost === undefined ? { cost } : { cost, draftCost }
   }
 
   async costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
