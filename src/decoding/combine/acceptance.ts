@@ -17,7 +17,7 @@ export interface Evidence {
 export type Expectation = (grade: number) => number
 
 /** Tries that an expectation is worth. */
-const trust = 4
+const trust = 8
 /** Weight of evidence after each further try: about the last fifty count. */
 const memory = 0.98
 const none: Evidence = { accepted: 0, tried: 0 }

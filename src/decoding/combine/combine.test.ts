@@ -49,10 +49,10 @@ test("planDraft: drafting that costs shortens the line, or forbids it", () => {
 })
 
 describe("acceptance", () => {
-  test("an expectation counts as four tries", () => {
+  test("an expectation counts as eight tries", () => {
     expect(believed({ accepted: 0, tried: 0 }, 0.6)).toBeCloseTo(0.6, 12)
-    expect(believed({ accepted: 4, tried: 4 }, 0.5)).toBeCloseTo(0.75, 12)
-    expect(believed({ accepted: 0, tried: 12 }, 0.8)).toBeCloseTo(0.2, 12)
+    expect(believed({ accepted: 4, tried: 4 }, 0.5)).toBeCloseTo(2 / 3, 12)
+    expect(believed({ accepted: 0, tried: 12 }, 0.8)).toBeCloseTo(0.32, 12)
     expect(withTry({ accepted: 1, tried: 2 }, true)).toEqual({ accepted: 1.98, tried: 2.96 })
   })
 
@@ -63,8 +63,8 @@ describe("acceptance", () => {
       refused.observe(3, false)
       taken.observe(3, true)
     }
-    expect(refused.chance(3)).toBeLessThan(0.1)
-    expect(refused.chance(7)).toBeLessThan(0.25)
+    expect(refused.chance(3)).toBeLessThan(0.16)
+    expect(refused.chance(7)).toBeLessThan(0.3)
     expect(taken.chance(7)).toBeGreaterThan(0.85)
     expect(taken.chance(7)).toBeLessThan(1)
     expect(createAcceptance(() => 0.6).chance(7)).toBeCloseTo(0.6, 12)
