@@ -26,6 +26,7 @@ afterAll(async () => {
 const speculative = [
   { method: "draft-model", options: { draftLength: 6 } },
   { method: "prompt-lookup", options: { shortestMatch: 1, perMatch: 10 } },
+  { method: "auto", options: {} },
 ]
 
 test.each(speculative)("$method: text, tokens, log-probabilities and end of plain decoding", async (way) => {
