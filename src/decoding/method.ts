@@ -65,6 +65,8 @@ export interface Context {
    * that a run with the same seed and cost has the same steps.
    */
   readonly cost: RowCost
+  /** A draft model's pass of one row, in passes of the target: where both were timed. */
+  readonly draftCost?: number
   /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */
   readonly logprobs?: number
   /** The tokens of the text that the caller expects, for a method that declares `prediction`. */

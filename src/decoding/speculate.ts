@@ -16,7 +16,7 @@ import type { Law } from "./law.ts"
 import { describeToken } from "./logprobs.ts"
 import type { Completion, Context, Limits, Prompt } from "./method.ts"
 import { prefill } from "./prefill.ts"
-import type { Step, Token } from "./step.ts"
+import type { DraftDecision, Step, Token } from "./step.ts"
 import { createTokenHistory, type TokenHistory } from "./token-history.ts"
 import { draftDepth, lawsBelow, roomForDraft, verificationPass } from "./verification.ts"
 
@@ -28,6 +28,8 @@ export interface Draft {
   readonly grades?: readonly number[]
   /** Nodes that come from the text the caller expects. */
   readonly predicted?: readonly number[]
+  /** Of a drafter that chooses among others. */
+  readonly decision?: DraftDecision
 }
 
 /** What a drafter may look at. Live: it changes as the run goes on. */
@@ -47,7 +49,7 @@ export interface DraftState {
 export interface DraftedRound {
   /** The draft as it was verified. */
   readonly tree: CandidateTree
-  /** Index that each node of it had in the proposed tree. */
+  /** Index that each node of it had in the proposed tree; -1: the node is another drafter's. */
   readonly nodes: readonly number[]
   readonly verdict: Verdict
   /** Tokens committed: accepted ones, then the target's own. Fewer if the run ended among them. */
@@ -150,7 +152,14 @@ function createRun(prompt: Prompt, context: Context) {
 type Run = ReturnType<typeof createRun>
 
 /** A draft that fits, and where its nodes came from. */
-interface FittedDraft extends CutTree, Pick<Draft, "laws" | "predicted"> {}
+interface FittedDraft extends CutTree, Pick<Draft, "laws" | "predicted" | "decision"> {}
+
+function proposed({ tree, nodes, predicted, decision }: FittedDraft): Step {
+  const step = { type: "draft-proposed", branch: 0, tree, ...(decision ? { decision } : {}) } as const
+  if (predicted === undefined) return step
+  const before = new Set(predicted)
+  return { ...step, predicted: nodes.flatMap((node, i) => (before.has(node) ? [i] : [])) }
+}
 
 async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise<FittedDraft> {
   const { context, cache, sequence, history, tokens } = run
@@ -163,13 +172,6 @@ async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise
     room.nodes === 0 ? { tree: emptyTree } : await drafter.propose({ tokens: sequence, history, cache, room, goesOn })
   checkTree(draft.tree, target.config.vocabulary)
   return { ...draft, ...cutTree(draft.tree, room, limits.stopIds) }
-}
-
-function proposed({ tree, nodes, predicted }: FittedDraft): Step {
-  if (predicted === undefined) return { type: "draft-proposed", branch: 0, tree }
-  const before = new Set(predicted)
-  const stayed = nodes.flatMap((node, i) => (before.has(node) ? [i] : []))
-  return { type: "draft-proposed", branch: 0, tree, predicted: stayed }
 }
 
 async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: SpeculationParts) {

@@ -1,6 +1,6 @@
 /** One loaded model and everything that can be done with it. Lives in the worker thread; nothing here knows of threads. */
 import { ForerunError } from "../base/errors.ts"
-import type { Completion } from "../decoding/method.ts"
+import type { Completion, Context } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
@@ -11,7 +11,7 @@ import { loadMethod } from "../methods/index.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
-import { estimateCost } from "../runtime/cost-estimate.ts"
+import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
@@ -150,7 +150,7 @@ export class Engine {
         sampler: createSampler(sampling),
         random,
         limits: { maxTokens, stopIds },
-        cost: estimateCost(await this.#knownCurve, this.runner.ledger.times(config.layers)),
+        ...(await this.#costs(draft)),
         ...(logprobs === undefined ? {} : { logprobs }),
         ...expected,
         signal,
@@ -230,6 +230,13 @@ export class Engine {
 
   score(tokens: Int32Array, signal = neverAborted): Promise<Score> {
     return scoreTokens(this.runner, tokens, signal)
+  }
+
+  async #costs(draft: Part | undefined): Promise<Pick<Context, "cost" | "draftCost">> {
+    const times = ({ ledger, config }: SessionRunner) => ledger.times(config.layers)
+    const cost = estimateCost(await this.#knownCurve, times(this.runner))
+    const draftCost = draft && relativeTime(times(draft.runner), times(this.runner))
+    return draftCost === undefined ? { cost } : { cost, draftCost }
   }
 
   async costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {

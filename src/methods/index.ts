@@ -3,6 +3,7 @@ import { ForerunError } from "../base/errors.ts"
 import type { Method } from "../decoding/method.ts"
 
 const registry: Readonly<Record<string, () => Promise<Method>>> = {
+  auto: async () => (await import("./auto/auto.ts")).auto,
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   lookahead: async () => (await import("./lookahead/lookahead.ts")).lookahead,

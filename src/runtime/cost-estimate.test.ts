@@ -1,6 +1,6 @@
 /** The estimated cost of rows: by known numbers, and against times that cannot be trusted. */
 import { describe, expect, test } from "vitest"
-import { estimateCost } from "./cost-estimate.ts"
+import { estimateCost, relativeTime } from "./cost-estimate.ts"
 import { Ledger } from "./ledger.ts"
 
 const curve = { rows: [1, 2, 4, 8], milliseconds: [10, 12, 15, 23], context: 64 }
@@ -45,6 +45,13 @@ describe("estimateCost", () => {
     expect(estimateCost(curve, new Map([[4, times(99, 50)]]))(4)).toBe(1.5)
     expect(estimateCost(curve, new Map([[1, times(9, 9)], [4, times(99, 2)]]))(4)).toBe(1.5) // biome-ignore format: a pair a size
   })
+})
+
+test("a draft model's pass beside the target's: by medians, once both were seen three times", () => {
+  const target = new Map([[1, [20, 20, 500]]])
+  expect(relativeTime(new Map([[1, [4, 5, 6]]]), target)).toBe(0.25)
+  expect(relativeTime(new Map([[1, [4, 5]]]), target)).toBeUndefined()
+  expect(relativeTime(new Map(), target)).toBeUndefined()
 })
 
 test("the ledger keeps the last times of whole passes with all logits, by rows", () => {

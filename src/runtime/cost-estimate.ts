@@ -32,6 +32,12 @@ export function estimateCost(curve: CostCurve | undefined, seen: SeenTimes): Row
   }
 }
 
+/** A pass of one row beside another model's, where both were seen often enough. */
+export function relativeTime(seen: SeenTimes, beside: SeenTimes): number | undefined {
+  const [ours, theirs] = [seen.get(1) ?? [], beside.get(1) ?? []]
+  return Math.min(ours.length, theirs.length) < fewest ? undefined : median(ours) / median(theirs)
+}
+
 type Correction = readonly [rows: number, factor: number]
 
 /** How much dearer than the base passes of each size were, drawn towards 1 where few were seen. Ascending. */

@@ -29,6 +29,7 @@ const speculative = [
   { method: "lookahead", options: { level: 4 } },
   { method: "predicted-output", prediction: "hello hello, and whatever else" },
   { method: "quantised-self" },
+  { method: "auto", options: {} },
 ]
 
 test.each(speculative)("$method: text, tokens, log-probabilities and end of plain decoding", async (way) => {
