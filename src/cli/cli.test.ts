@@ -88,6 +88,19 @@ describe.skipIf(!existsSync(model))("on stories260K (skipped where ../shared/mod
     expect(objects(piped.out)[0].tokens).toEqual(objects(given.out)[0].tokens)
   })
 
+  it("reads the expected answer from a file, for a method that drafts from it", async () => {
+    const file = join(folder, "expected.txt")
+    writeFileSync(file, " a time, there was a little girl")
+    const flags = ["--prediction-file", file, ...common]
+    const [drafted, refused, missing] = await Promise.all([
+      run(["generate", "Once upon", "--method", "predicted-output", ...flags]),
+      run(["generate", "Once upon", ...flags]),
+      run(["generate", "Once upon", "--method", "predicted-output", ...common]),
+    ])
+    expect(objects(drafted.out)[0].speculation.acceptedPrediction).toBeGreaterThan(0)
+    for (const { code, out } of [refused, missing]) expect([code, objects(out)[0].error.code]).toEqual([2, "E_OPTION"])
+  })
+
   it("prints text alone on standard output, and the rest on standard error", async () => {
     const { code, out, err } = await run(["generate", "Once upon", "-m", model, "-n", "4"])
     expect([code, out]).toEqual([0, expect.stringMatching(/^ ?a time, there\n$/)])

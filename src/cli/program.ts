@@ -50,7 +50,10 @@ export function createProgram(onCode: (code: number) => void): Command {
       async () => (await import("./commands/generate.ts")).generate,
     ),
   )
-    .option("--prompts <file>", 'JSON lines: {"id","prompt"}, {"id","messages"} or {"question_id","category","turns"}')
+    .option(
+      "--prompts <file>",
+      'JSON lines: {"id","prompt"}, {"id","messages"} or {"question_id","category","turns"}; "prediction" beside them',
+    )
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
     .addHelpText("after", generateHelp)
 
@@ -231,6 +234,7 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--option <method.key=value>", "option of a method; repeatable", pair)
     .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
+    .option("--prediction-file <file>", "the answer expected to prompts that bring no prediction of their own")
     .option("-n, --max-tokens <n>", "new tokens a prompt (default 64)", integer(2))
     .option("--repetitions <n>", "how often everything is measured (default 10)", integer(1))
     .option("--peer <name>", "compare with another engine: llama.cpp; repeatable", list)

@@ -9,9 +9,24 @@ export interface Token {
   readonly top?: readonly TokenLogprob[]
 }
 
+/** Why a draft is what it is. */
+export interface DraftDecision {
+  /** Names of the drafters whose tokens it holds. */
+  readonly from: readonly string[]
+  readonly why: "worth-its-rows" | "not-worth-its-rows" | "nothing-drafted"
+}
+
 export type Step =
   | { readonly type: "prompt-read"; readonly tokens: number; readonly total: number }
-  | { readonly type: "draft-proposed"; readonly branch: number; readonly tree: CandidateTree }
+  | {
+      readonly type: "draft-proposed"
+      readonly branch: number
+      readonly tree: CandidateTree
+      /** Nodes that come from the text the caller expects, where the method drafts from one. */
+      readonly predicted?: readonly number[]
+      /** Of methods that choose among drafters. */
+      readonly decision?: DraftDecision
+    }
   | {
       readonly type: "draft-verified"
       readonly branch: number

@@ -17,6 +17,8 @@ export interface RunHost {
   readonly runner: ModelRunner
   readonly draft?: ModelRunner | undefined
   readonly tokenizer: Tokenizer
+  /** What rows and drafts cost on it. */
+  costs(): Promise<Pick<Context, "cost" | "draftCost">>
 }
 
 /**
@@ -24,11 +26,12 @@ export interface RunHost {
  * @throws ForerunError E_METHOD_NOT_FOUND, E_OPTION, and what the method throws
  */
 export async function* runMethod(
-  { runner, draft, tokenizer }: RunHost,
+  host: RunHost,
   name: string,
   input: unknown,
   given: RunOptions & { readonly signal: AbortSignal },
 ): AsyncGenerator<Step, unknown> {
+  const { runner, draft, tokenizer } = host
   const method = (await loadMethod(name)) as Method<unknown, unknown>
   const { config } = runner
   const sampling = validateSampling(given, config.vocabulary)
@@ -45,6 +48,7 @@ export async function* runMethod(
     sampler: createSampler(sampling),
     random: createRandom(sampling.seed ?? Math.floor(Math.random() * 2 ** 32)).fork("sample"),
     limits: { maxTokens, stopIds: new Set([...tokenizer.eosTokens, ...config.eosTokens]) },
+    ...(await host.costs()),
     signal: given.signal,
     ...(inner === undefined ? {} : { inner }),
   }

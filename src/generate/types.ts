@@ -44,6 +44,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: readonly string[]
   /** Alternatives to report with each token's log-probability, 0 to 20; undefined: no log-probabilities. */
   readonly logprobs?: number
+  /** The text that is expected as the answer, for methods that draft from one; others refuse it. */
+  readonly prediction?: string
   /** Do not apply the chat template to a string prompt. */
   readonly raw?: boolean
   /** System message in front of a string prompt. */

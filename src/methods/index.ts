@@ -3,9 +3,13 @@ import { ForerunError } from "../base/errors.ts"
 import type { AnyMethod, Method } from "../decoding/method.ts"
 
 const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
+  auto: async () => (await import("./auto/auto.ts")).auto,
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
+  lookahead: async () => (await import("./lookahead/lookahead.ts")).lookahead,
+  "predicted-output": async () => (await import("./predicted-output/predicted-output.ts")).predictedOutput,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
+  "quantised-self": async () => (await import("./quantised-self/quantised-self.ts")).quantisedSelf,
   "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
   "token-forcing": async () => (await import("./token-forcing/token-forcing.ts")).tokenForcing,
