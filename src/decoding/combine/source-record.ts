@@ -11,6 +11,8 @@ export interface SourceRecord {
   readonly source: DraftSource
   /** How many tokens to ask for; 0: not now. `gain` is what the drafts of others promise. */
   plan(most: number, market: Market, gain: number): number
+  /** Of drafting so many tokens now. */
+  costOf(length: number): number
   /** Takes a draft in, to be judged and followed. */
   judge(draft: Draft): JudgedDraft
   /** Whether one more token pays after one of this grade. */
@@ -33,6 +35,7 @@ export function createSourceRecord(source: DraftSource): SourceRecord {
   let unread = 0
   return {
     source,
+    costOf: (length) => costOf(length, 1),
     plan(most, market, gain) {
       reach = 1
       if (!source.cost) return most

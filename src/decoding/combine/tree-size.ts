@@ -50,3 +50,31 @@ export function createRate(): { value(): number; observe(tokens: number, cost: n
 const patience = 8
 /** About the last thirty rounds count. */
 const memory = 0.97
+
+/** What may be lost on drafts before they have brought anything, in plain passes, and the share of all time after that. */
+const loan = 2
+const lossShare = 0.01
+
+/**
+ * What drafting may cost now, in plain passes: what it has gained in this run, and a little more. However records
+ * mislead, a run then costs no more than plain decoding's time, 1 % and the loan.
+ */
+export function createFunds(): { value(): number; observe(tokens: number, cost: number): void } {
+  let funds = loan
+  return {
+    value: () => funds,
+    observe(committed, cost) {
+      // Gains of long ago do not pay for a long loss.
+      funds = Math.min(mostFunds, funds + committed - cost + lossShare * cost)
+    },
+  }
+}
+
+const mostFunds = 12
+
+/** How many of the worths are left when drafts may cost no more than `funds`. */
+export function affordable(worths: readonly number[], cost: RowCost, funds: number): readonly number[] {
+  let size = 0
+  while (size < worths.length && cost(2 + size) - 1 <= funds) size++
+  return worths.slice(0, size)
+}
