@@ -6,8 +6,9 @@ import { checkLaw } from "../src/bench/law-check.ts"
 import { markdown } from "../src/bench/tables.ts"
 import { loadModel } from "../src/generate/load.ts"
 import type { Model } from "../src/generate/model.ts"
+import { predictionFor } from "../src/generate/prediction.ts"
 import type { GenerateOptions, GenerateResult } from "../src/generate/types.ts"
-import { methodNames } from "../src/methods/index.ts"
+import { continuationNames } from "../src/methods/index.ts"
 import { makeTinyFolder, tinyEnd } from "../test/support/tiny-folder.ts"
 
 /** Repeats itself, so that copying from it drafts something. */
@@ -92,47 +93,56 @@ async function abortCell(model: Model, way: GenerateOptions): Promise<boolean> {
   return begins && finishReason === "abort" && never.tokens.length === 0 && never.finishReason === "abort"
 }
 
-async function outcome(model: Model, method: string, cell: Cell): Promise<string> {
+/** A method's own settings; one that takes a prediction gets the answer that is right when greedy, but for its middle. */
+async function wayOf(model: Model, method: string): Promise<GenerateOptions> {
+  const { text: answer } = await model.generate(text, greedy)
+  const prediction = `${answer.slice(0, 12)}~${answer.slice(14)}`
+  return { method, ...(await predictionFor(method, { prediction })) }
+}
+
+async function outcome(model: Model, way: GenerateOptions, cell: Cell): Promise<string> {
   const asking =
-    (name: string): Ask =>
+    (one: GenerateOptions): Ask =>
     (options) =>
-      model.generate(text, { ...options, method: name })
-  const plain = JSON.stringify(await cell.see(asking("autoregressive")))
+      model.generate(text, { ...options, ...one })
+  const plain = JSON.stringify(await cell.see(asking({ method: "autoregressive" })))
   try {
-    if (JSON.stringify(await cell.see(asking(method))) === plain) return "same"
+    if (JSON.stringify(await cell.see(asking(way))) === plain) return "same"
   } catch (thrown) {
     return `refused (\`${asForerunError(thrown).code}\`)`
   }
   if (!cell.sampled) return "**differs**"
   const prompts = [await model.encodePrompt(text, { raw: true })]
-  const generate = { ...cell.sampled, method }
+  const generate = { ...cell.sampled, ...way }
   const { pValue } = await checkLaw(model, { prompts, generate, samples: 500, tokens: 6 })
   return pValue > 1e-4 ? "same law" : "**differs**"
 }
 
-/** Whether the cells meet accepted drafts at all. */
-async function acceptsDrafts(model: Model, method: string): Promise<string> {
-  const { speculation } = await model.generate(text, { ...greedy, method })
+/** Whether drafts are met and accepted at all; over a long answer, since some methods draft only what pays here. */
+async function acceptsDrafts(model: Model, way: GenerateOptions): Promise<string> {
+  const { speculation } = await model.generate(text, { ...greedy, ...way, maxTokens: 300 })
   return speculation === undefined ? "–" : speculation.accepted > 0 ? "yes" : "no"
 }
 
 /** One column a method; each cell holds for a draft model that is always right and for one that knows nothing. */
 export async function makeMatrix(): Promise<string> {
+  const names = await continuationNames() // the others have verbs and parameters of their own
   const [target, stranger] = [makeTinyFolder(), makeTinyFolder({ seed: 405 })]
   const rows = new Map(
-    ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, methodNames.map(() => "")]),
+    ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, names.map(() => "")]),
   )
   try {
     for (const draft of [target.path, stranger.path]) {
       const model = await loadModel(target.path, { weights: "f32", threads: 1, draft })
-      for (const [column, method] of methodNames.entries()) {
+      for (const [column, method] of names.entries()) {
         const put = (name: string, found: string) => {
           const row = rows.get(name)!
           row[column] = row[column] === "" || row[column] === found ? found : `${row[column]}; ${found}`
         }
-        put("drafts accepted", await acceptsDrafts(model, method))
-        for (const cell of cells) put(cell.name, await outcome(model, method, cell))
-        put("abort", (await abortCell(model, { method })) ? "same" : "**differs**")
+        const way = await wayOf(model, method)
+        put("drafts accepted", await acceptsDrafts(model, way))
+        for (const cell of cells) put(cell.name, await outcome(model, way, cell))
+        put("abort", (await abortCell(model, way)) ? "same" : "**differs**")
       }
       await model.dispose()
     }
@@ -140,7 +150,7 @@ export async function makeMatrix(): Promise<string> {
     target.remove()
     stranger.remove()
   }
-  const table = { head: ["", ...methodNames.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
+  const table = { head: ["", ...names.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
   return `${introduction}\n\n${markdown(table)}\n`
 }
 

@@ -14,7 +14,7 @@ import {
   type Table,
   withPeers,
 } from "../src/bench/tables.ts"
-import type { Method, Paper } from "../src/decoding/method.ts"
+import type { AnyMethod, Paper } from "../src/decoding/method.ts"
 import { resolveOptions } from "../src/decoding/options.ts"
 import { loadMethod, methodNames } from "../src/methods/index.ts"
 import { plannedMethods } from "./planned-methods.ts"
@@ -54,7 +54,7 @@ const measured = (table: Table, from: readonly BenchRecord[]) =>
   from.length === 0 ? "Not measured yet." : `${markdown(table)}\n\nMeasured on ${provenance(from)}.`
 
 /** What works today first, then what is planned, in the order of the plan. */
-export function methodsTable(methods: readonly Method[]): Table {
+export function methodsTable(methods: readonly AnyMethod[]): Table {
   const works = methods.map((method) => [
     `\`${method.name}\``,
     "yes",

@@ -1,11 +1,11 @@
 /** Forerun: a decoding engine for language models that runs ahead of the model. */
 export { type ErrorCode, ForerunError } from "./base/errors.ts"
 export type { CandidateTree } from "./decoding/candidate-tree.ts"
-export type { Method, OptionSpec, Paper } from "./decoding/method.ts"
+export type { AnyMethod, Method, OptionSpec, Paper } from "./decoding/method.ts"
 export type { SamplingOptions } from "./decoding/sampling-options.ts"
 export type { Step, StreamEvent, Token } from "./decoding/step.ts"
 export { loadModel } from "./generate/load.ts"
-export type { Model, ModelCache, ModelPass, ModelPassResult } from "./generate/model.ts"
+export type { Model, ModelCache, ModelPass, ModelPassResult, PastOption } from "./generate/model.ts"
 export type {
   GenerateOptions,
   GenerateResult,
@@ -13,11 +13,12 @@ export type {
   LoadProgress,
   ModelInfo,
   PromptInput,
+  RunOptions,
   Score,
   SpeculationReport,
   TokenReport,
 } from "./generate/types.ts"
-export { loadMethod, methodNames } from "./methods/index.ts"
+export { loadContinuation, loadMethod, methodNames } from "./methods/index.ts"
 export type { ModelConfig } from "./models/config.ts"
 export type { WeightFormat } from "./models/formats.ts"
 export type { BooleanMatrix, Mask, TreeMask } from "./runtime/mask.ts"

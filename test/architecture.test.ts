@@ -16,8 +16,10 @@ const order = [
   "models",
   "runtime",
   "decoding",
+  "train",
   "methods",
   "generate",
+  "jobs",
   "bench",
   "cli",
 ]
@@ -97,16 +99,25 @@ describe("methods", () => {
   })
 
   test("never import each other", () => {
-    const method = (path: string) => (path.startsWith("methods/") ? path.split("/")[1] : undefined)
+    const method = (path: string) => /^methods\/([\w-]+)\//.exec(path)?.[1] // the registries belong to none
     const across = imports.filter(
       ({ from, to, inside }) =>
-        inside &&
-        method(from) !== undefined &&
-        method(to) !== undefined &&
-        from !== "methods/index.ts" &&
-        method(from) !== method(to),
+        inside && method(from) !== undefined && method(to) !== undefined && method(from) !== method(to),
     )
     expect(across.map(shown)).toEqual([])
+  })
+})
+
+describe("training", () => {
+  test("is imported by recipes and the command line only", () => {
+    const users = imports.filter(({ from, to, inside }) => inside && folder(to) === "train" && folder(from) !== "train")
+    const allowed = /^(methods\/[\w-]+\/train\.ts|methods\/recipes\.ts|cli\/.*)$/
+    expect(users.filter(({ from }) => !allowed.test(from)).map(shown)).toEqual([])
+  })
+
+  test("is no part of inference: only the registry of recipes imports a recipe", () => {
+    const users = imports.filter(({ to, inside }) => inside && /^methods\/[\w-]+\/train\.ts$/.test(to))
+    expect(users.filter(({ from }) => from !== "methods/recipes.ts").map(shown)).toEqual([])
   })
 })
 

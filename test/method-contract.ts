@@ -29,6 +29,8 @@ export interface ContractOptions {
   readonly equalInLawOnly?: (options: Readonly<Record<string, unknown>>) => boolean
   /** Other models a method needs beside the target, made for it: random or adversarial drafts. */
   readonly companions?: (target: ModelRunner) => Promise<Omit<Context["models"], "target">>
+  /** The text that is expected, for a method that takes one: right, wrong or something between. */
+  readonly prediction?: (target: ModelRunner) => Promise<readonly number[]>
 }
 
 const model: TinyModel = {
@@ -64,6 +66,13 @@ const open = (tiny: TinyModel, weights: WeightFormat) =>
 
 export function methodContract(method: Method, contract: ContractOptions = {}): void {
   const { optionSets = [{}], companions, equalInLawOnly = () => false } = contract
+  const expectations = new WeakMap<object, Promise<readonly number[]>>() // by the model's config: one for each model
+  const expectedFrom = async (target: ModelRunner): Promise<Pick<RunSettings, "prediction">> => {
+    if (!contract.prediction) return {}
+    const known = expectations.get(target.config) ?? contract.prediction(target)
+    expectations.set(target.config, known)
+    return { prediction: await known }
+  }
   const modelsFor = async (target: ModelRunner) => ({ ...(await companions?.(target)), target })
 
   describe(`${method.name}: what it says of itself`, () => {
@@ -94,10 +103,11 @@ export function methodContract(method: Method, contract: ContractOptions = {}): 
     let target: SessionRunner
     beforeAll(async () => {
       target = await open(model, "f32")
+      await expectedFrom(target) // its passes are not those of a test
     })
     afterAll(() => target.dispose())
     const run = async (settings: RunSettings, runner: ModelRunner = target): Promise<MethodRun> =>
-      runMethod(method, await modelsFor(runner), { options, ...settings })
+      runMethod(method, await modelsFor(runner), { options, ...(await expectedFrom(runner)), ...settings })
     const hot = { temperature: 1.2 }
 
     test("replaying its steps, sent through JSON, gives its outcome", async () => {
@@ -149,7 +159,7 @@ export function methodContract(method: Method, contract: ContractOptions = {}): 
       expect(ended.caches.filter((cache) => !cache.disposed)).toEqual([])
 
       const left = watched(target)
-      const context = contextOf(method, await modelsFor(left.runner), { options })
+      const context = contextOf(method, await modelsFor(left.runner), { options, ...(await expectedFrom(target)) })
       const generator = method.run({ tokens: Int32Array.from(defaultPrompt) }, context)
       await generator.next()
       await generator.return({ tokens: [], reason: "abort" })

@@ -21,7 +21,7 @@ export type ErrorCode =
   | "E_DOWNLOAD" // transfer failed, or what arrived is not what was promised
   | "E_OFFLINE" // would need the network, which is off
   | "E_LOCKED" // another process holds the lock
-  | "E_PEER" // an optional peer program is missing or failed
+  | "E_PEER" // a peer program or a server elsewhere is missing or failed
   | "E_IO"
   | "E_INTERNAL"
 

@@ -1,5 +1,6 @@
 /** Methods side by side: every repetition runs each prompt by every method, one right after the other. */
 import type { Model } from "../generate/model.ts"
+import { predictionFor } from "../generate/prediction.ts"
 import type { GenerateResult } from "../generate/types.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import { byCategory, promptInput } from "./prompts.ts"
@@ -34,8 +35,9 @@ export async function measureMethods(model: Model, run: MethodRun): Promise<Meas
   const measured = prompts.flatMap((prompt) =>
     methods.map((method): Measured => ({ method, prompt, results: [], rows: [] })),
   )
-  const ask = ({ method, prompt }: Measured) =>
+  const ask = async ({ method, prompt }: Measured) =>
     model.generate(promptInput(prompt), {
+      ...(await predictionFor(method, prompt)),
       method,
       maxTokens,
       temperature: 0,

@@ -4,7 +4,7 @@ import { ForerunError } from "../base/errors.ts"
 import { loadModel } from "../generate/load.ts"
 import type { Model } from "../generate/model.ts"
 import type { ModelInfo } from "../generate/types.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import { measureMethods, methodRows } from "./compare-methods.ts"
 import { comparePeer } from "./compare-peer.ts"
 import { guarded } from "./guarded.ts"
@@ -30,7 +30,7 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
   const prompts = options.prompts ?? defaultPrompts
   if (methods.length > 0 && prompts.length === 0)
     throw new ForerunError("E_INPUT", "there is no prompt to measure with")
-  for (const method of methods) await loadMethod(method) // an unknown name is reported before anything is loaded
+  for (const method of methods) await loadContinuation(method) // an unknown name is reported before anything is loaded
   const peers = options.peers ?? []
   for (const name of peers)
     if (!peerNames.includes(name))

@@ -92,3 +92,29 @@ export function costRatio(pairs: readonly CostPair[], seed = 0): Interval | unde
   ratios.sort((a, b) => a - b)
   return { median: found, low: quantile(ratios, 0.025), high: quantile(ratios, 0.975) }
 }
+
+/** A share of successes and its 95 % score interval (Wilson, 1927), which stays inside 0 to 1. */
+export interface Share {
+  readonly right: number
+  readonly total: number
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+export function shareInterval(right: number, total: number): Share {
+  if (total === 0) return { right, total, value: Number.NaN, low: 0, high: 1 }
+  const z = 1.959963984540054
+  const value = right / total
+  const middle = (value + z ** 2 / (2 * total)) / (1 + z ** 2 / total)
+  const half = (z * Math.sqrt((value * (1 - value)) / total + z ** 2 / (4 * total ** 2))) / (1 + z ** 2 / total)
+  return { right, total, value, low: Math.max(0, middle - half), high: Math.min(1, middle + half) }
+}
+
+/** A mean and its 95 % interval by the normal approximation; of one value, no interval but itself. */
+export function meanInterval(values: readonly number[]): { mean: number; low: number; high: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1)
+  const half = 1.959963984540054 * Math.sqrt(variance / values.length)
+  return { mean, low: mean - half, high: mean + half }
+}

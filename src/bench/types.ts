@@ -15,6 +15,8 @@ export const peerNames: readonly PeerName[] = ["llama.cpp"]
 export interface BenchPrompt {
   readonly id: string | number
   readonly category?: string
+  /** The answer that is expected, for methods that draft from one. */
+  readonly prediction?: string
   readonly prompt: { readonly text: string } | { readonly messages: ChatMessage[] } | { readonly turns: string[] }
 }
 

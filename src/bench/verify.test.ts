@@ -39,6 +39,15 @@ function faulty(change: { options?: GenerateOptions; result?: (result: GenerateR
 }
 
 describe("certificate", () => {
+  test("a prompt's prediction goes to the method and not to plain decoding, which would refuse it", async () => {
+    const { text: prediction } = await model.generate("abc", { raw: true, maxTokens: 24 })
+    const own = prompts.map((prompt) => ({ ...prompt, prediction }))
+    const certificate = await verify(model, { ...asked, method: "predicted-output", prompts: own, sampling })
+    expect(certificate).toMatchObject({ identical: true, maxLogitDifference: 0, seeds: { identical: 3 } })
+    expect(certificate.passes.target).toBeLessThan(certificate.passes.plain)
+    expect(broken(certificate)).toEqual([])
+  })
+
   test("plain decoding against itself", async () => {
     const stages = new Set<string>()
     const onProgress = ({ stage }: { stage: string }) => stages.add(stage)

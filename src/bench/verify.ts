@@ -4,8 +4,9 @@ import type { Promised } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import type { SamplingOptions } from "../decoding/sampling-options.ts"
 import type { Model } from "../generate/model.ts"
+import { predictionFor } from "../generate/prediction.ts"
 import type { GenerateOptions, GenerateResult } from "../generate/types.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import { compareAnswers } from "./compare-answers.ts"
 import { guarded } from "./guarded.ts"
 import { checkLaw, type LawResult } from "./law-check.ts"
@@ -71,10 +72,14 @@ export const verify = (model: Model, options: VerifyOptions): Promise<Certificat
 async function certify(model: Model, options: VerifyOptions): Promise<Certificate> {
   const { method, methodOptions, prompts, signal, sampling = {}, maxTokens = 128 } = options
   if (prompts.length === 0) throw new ForerunError("E_INPUT", "there is no prompt to verify with")
-  const loaded = await loadMethod(method)
+  const loaded = await loadContinuation(method)
   const promise = loaded.promise(resolveOptions(loaded, methodOptions))
   const format = { ...(options.raw ? { raw: true } : {}), ...(options.system ? { system: options.system } : {}) }
-  const own = { method, ...(methodOptions ? { options: methodOptions } : {}) }
+  const ownFor = async (prompt: BenchPrompt | undefined) => ({
+    method,
+    ...(methodOptions ? { options: methodOptions } : {}),
+    ...(prompt ? await predictionFor(method, prompt) : {}),
+  })
   const tell = (stage: string, total: number) => (done: number) => options.onProgress?.({ stage, done, total })
   const inputs = await Promise.all(
     prompts.map(async (prompt) => ({ tokens: await model.encodePrompt(promptInput(prompt), format) })),
@@ -82,7 +87,7 @@ async function certify(model: Model, options: VerifyOptions): Promise<Certificat
   /** Plain decoding, then the method, one right after the other. */
   const both = async (index: number, asked: GenerateOptions): Promise<[GenerateResult, GenerateResult]> => {
     const results: GenerateResult[] = []
-    for (const way of [{ method: reference }, own]) {
+    for (const way of [{ method: reference }, await ownFor(prompts[index])]) {
       results.push(await model.generate(inputs[index]!, { maxTokens, ...asked, ...way, ...(signal ? { signal } : {}) }))
       signal?.throwIfAborted()
     }
@@ -109,7 +114,9 @@ async function certify(model: Model, options: VerifyOptions): Promise<Certificat
   }
   const speedup = costRatio(pairs)
   const sampled =
-    (sampling.temperature ?? 0) > 0 ? await checkSampling(model, { options, inputs, both, own, tell }) : {}
+    (sampling.temperature ?? 0) > 0
+      ? await checkSampling(model, { options, inputs, both, own: await ownFor(prompts[0]), tell })
+      : {}
   const sum = (of: readonly GenerateResult[], value: (result: GenerateResult) => number) =>
     of.reduce((total, result) => total + value(result), 0)
   return {
@@ -153,7 +160,8 @@ interface SamplingCheck {
   readonly options: VerifyOptions
   readonly inputs: readonly { readonly tokens: Int32Array }[]
   readonly both: (index: number, asked: GenerateOptions) => Promise<[GenerateResult, GenerateResult]>
-  readonly own: Pick<GenerateOptions, "method" | "options">
+  /** How the samples for the law are drawn: whatever is expected, it must not matter. */
+  readonly own: Pick<GenerateOptions, "method" | "options" | "prediction">
   readonly tell: (stage: string, total: number) => (done: number) => void
 }
 

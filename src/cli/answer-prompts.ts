@@ -1,6 +1,7 @@
 /** Answers a file of prompts one after another; a line that fails is reported and the others go on. */
 import { asForerunError } from "../base/errors.ts"
 import type { Model } from "../generate/model.ts"
+import { predictionFor } from "../generate/prediction.ts"
 import type { GenerateOptions, GenerateResult } from "../generate/types.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
 import { answer, resultObject, summaries } from "./answer.ts"
@@ -48,20 +49,22 @@ export function lineObject(item: PromptItem, results: readonly GenerateResult[])
 
 async function answerItem(
   model: Model,
-  { prompt }: PromptItem,
+  item: PromptItem,
   options: GenerateOptions,
   output: Output,
 ): Promise<GenerateResult[]> {
-  if ("text" in prompt) return [await answer(model, prompt.text, options, output)]
-  if ("messages" in prompt) return [await answer(model, prompt.messages, options, output)]
+  const { prompt } = item
+  const first = { ...options, ...(await predictionFor(options.method, item)) }
+  if ("text" in prompt) return [await answer(model, prompt.text, first, output)]
+  if ("messages" in prompt) return [await answer(model, prompt.messages, first, output)]
   const isChat = model.info.chatTemplate && !options.raw
   const results: GenerateResult[] = []
   const messages: ChatMessage[] = []
   let text = ""
-  for (const turn of prompt.turns) {
+  for (const [index, turn] of prompt.turns.entries()) {
     messages.push({ role: "user", content: turn })
     text += turn
-    const result = await answer(model, isChat ? messages : text, options, output)
+    const result = await answer(model, isChat ? messages : text, index === 0 ? first : options, output)
     results.push(result)
     if (result.finishReason === "abort") break
     messages.push({ role: "assistant", content: result.text })

@@ -1,62 +1,13 @@
 /** The command line as a process: what it prints, and how it ends. */
-import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { existsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
 import { models } from "../models/files/test-paths.ts"
+import { createCommand, objects } from "./test-command.ts"
 
-const cli = resolve(import.meta.dirname, "cli.ts")
 const model = join(models, "stories260k/stories260K-f32.gguf")
-const folder = mkdtempSync(join(tmpdir(), "forerun-cli-"))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-interface Ended {
-  readonly code: number | undefined
-  readonly out: string
-  readonly err: string
-}
-
-type RunOptions = { input?: string; env?: Record<string, string>; interruptAt?: RegExp }
-
-/** Runs the sources; `interruptAt`: sends one SIGINT when either stream has matched it. */
-function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const { FORERUN_MODEL: _, FORERUN_MODELS: __, ...env } = process.env
-  const child = spawn(process.execPath, ["--import", "tsx", cli, ...args], {
-    env: {
-      ...env,
-      FORERUN_CACHE: join(folder, "cache"),
-      HF_HOME: join(folder, "hf"),
-      HF_HUB_OFFLINE: "1",
-      ...options.env,
-    },
-  })
-  let [out, err, interrupted] = ["", "", false]
-  const look = () => {
-    if (interrupted || !options.interruptAt?.test(out + err)) return
-    interrupted = true
-    child.kill("SIGINT")
-  }
-  child.stdout.on("data", (chunk) => {
-    out += chunk
-    look()
-  })
-  child.stderr.on("data", (chunk) => {
-    err += chunk
-    look()
-  })
-  child.stdin.end(options.input ?? "")
-  return new Promise((done, fail) => {
-    child.on("error", fail)
-    child.on("close", (code) => done({ code: code ?? undefined, out, err }))
-  })
-}
-
-const objects = (out: string) =>
-  out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line))
+const { folder, run, remove } = createCommand()
+afterAll(remove)
 
 describe("bad usage", () => {
   it("gives one object on standard output, nothing on standard error, and exits 2", async () => {
@@ -135,6 +86,19 @@ describe.skipIf(!existsSync(model))("on stories260K (skipped where ../shared/mod
       run(["generate", "Once upon", ...common]),
     ])
     expect(objects(piped.out)[0].tokens).toEqual(objects(given.out)[0].tokens)
+  })
+
+  it("reads the expected answer from a file, for a method that drafts from it", async () => {
+    const file = join(folder, "expected.txt")
+    writeFileSync(file, " a time, there was a little girl")
+    const flags = ["--prediction-file", file, ...common]
+    const [drafted, refused, missing] = await Promise.all([
+      run(["generate", "Once upon", "--method", "predicted-output", ...flags]),
+      run(["generate", "Once upon", ...flags]),
+      run(["generate", "Once upon", "--method", "predicted-output", ...common]),
+    ])
+    expect(objects(drafted.out)[0].speculation.acceptedPrediction).toBeGreaterThan(0)
+    for (const { code, out } of [refused, missing]) expect([code, objects(out)[0].error.code]).toEqual([2, "E_OPTION"])
   })
 
   it("prints text alone on standard output, and the rest on standard error", async () => {

@@ -36,6 +36,7 @@ export interface GenerateFlags extends EngineFlags {
   readonly samples?: number
   readonly stop?: readonly string[]
   readonly logprobs?: number
+  readonly predictionFile?: string
   readonly raw?: boolean
   readonly system?: string
 }
@@ -142,5 +143,6 @@ export const withGenerateFlags = (command: Command): Command =>
     )
     .option("--stop <text>", "end the answer before this text; repeatable", list)
     .option("--logprobs <n>", "report log-probabilities, with n alternatives a token", integer(0, 20))
+    .option("--prediction-file <file>", "the text expected as the answer, for methods that draft from one")
     .option("--raw", "continue the prompt as plain text, without the chat template")
     .option("--system <text>", "system message")

@@ -3,23 +3,25 @@ import { resolveOptions } from "../decoding/options.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createStopper } from "../decoding/stop.ts"
 import type { GenerateOptions } from "../generate/types.ts"
-import { loadMethod } from "../methods/index.ts"
+import { loadContinuation } from "../methods/index.ts"
 import type { GenerateFlags } from "./flags.ts"
+import { readText } from "./read-text.ts"
 
 /** Every vocabulary is smaller; the model's own is checked when it is known. */
 const anyVocabulary = 2 ** 31 - 1
 
-/** @throws ForerunError E_OPTION, E_METHOD_NOT_FOUND */
+/** @throws ForerunError E_OPTION, E_METHOD_NOT_FOUND, E_IO */
 export async function generateOptions(flags: GenerateFlags): Promise<GenerateOptions> {
-  const { option, method = "autoregressive", stop = [], samples } = flags
+  const { option, method = "autoregressive", stop = [], samples, predictionFile } = flags
   const options = {
     ...taken(flags),
     ...(samples === undefined ? {} : { n: samples }),
     method,
     ...(option === undefined ? {} : { options: option }),
+    ...(predictionFile === undefined ? {} : { prediction: await readText(predictionFile) }),
   }
   validateSampling(options, anyVocabulary)
-  resolveOptions(await loadMethod(method), option)
+  resolveOptions(await loadContinuation(method), option)
   createStopper({ stopStrings: stop, decode: { push: () => "", flush: () => "" } })
   return options
 }

@@ -7,6 +7,7 @@ import {
   integers,
   list,
   names,
+  number,
   pair,
   withCommonFlags,
   withDraftFlags,
@@ -49,11 +50,33 @@ export function createProgram(onCode: (code: number) => void): Command {
       async () => (await import("./commands/generate.ts")).generate,
     ),
   )
-    .option("--prompts <file>", 'JSON lines: {"id","prompt"}, {"id","messages"} or {"question_id","category","turns"}')
+    .option(
+      "--prompts <file>",
+      'JSON lines: {"id","prompt"}, {"id","messages"} or {"question_id","category","turns"}; "prediction" beside them',
+    )
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
     .addHelpText("after", generateHelp)
 
   withGenerateFlags(verb("chat", "Talk to a model.", async () => (await import("./commands/chat.ts")).chat))
+
+  withGenerateFlags(
+    verb(
+      "batch [action]",
+      "Answer a file of requests in OpenAI's batch format, or work for such a job.",
+      async () => (await import("./commands/batch.ts")).batch,
+    ),
+  )
+    .option("--in <file>", "requests, one a line; - for standard input")
+    .option("--out <file>", "answers, one a line, in the order of the requests")
+    .option("--store <where>", "keeps the job: a file (default <out>.job) or postgres://…, for several machines")
+    .option("--lease-seconds <n>", "with postgres: how long a silent worker keeps its group (default 60)", integer(1))
+    .option("--stay", "worker: wait for further jobs instead of ending when none is left")
+    .option("--dry-run", "plan only: tokens saved, simulated passes, and what each idea is worth")
+    .option("--kv-budget <n>", "with --dry-run: positions all caches may hold (default 32768)", integer(1))
+    .option("--server <url>", "have an OpenAI-compatible server answer; OPENAI_API_KEY is its key")
+    .option("--server-model <name>", "with --server: the model's name there (default as each request says)")
+    .option("--concurrency <n>", "with --server: requests at a time (default 8)", integer(1, 10000))
+    .addHelpText("after", batchHelp)
 
   withEngineFlags(
     verb(
@@ -108,7 +131,85 @@ export function createProgram(onCode: (code: number) => void): Command {
     )
     .addHelpText("after", verifyHelp)
 
+  withEngineFlags(
+    verb(
+      "rank",
+      "Rank given answers to questions by the consensus game, beside its baselines.",
+      async () => (await import("./commands/rank.ts")).rank,
+    ),
+  )
+    .option(
+      "--in <file>",
+      'JSON lines {"id","question","candidates","answer"?}; or a file of ARC, OpenBookQA, MMLU, TruthfulQA, GSM8K',
+    )
+    .option("--out <file>", "write each result there too, and go on from it after an interruption")
+    .option("--limit <n>", "only the first n questions of each category", integer(1))
+    .option("--option <key=value>", "option of the method; repeatable (forerun methods lists them)", pair)
+    .option("--prompts-file <file>", "JSON: the method's prompts, in whole or part")
+    .option("--exemplars <file>", "solved questions to show first, in the same formats")
+    .option("--shots <n>", "how many of them, of the question's category (default 5)", integer(0))
+    .option("--sample <n>", "draw n candidates where a question brings none", integer(1))
+    .option("-n, --max-tokens <n>", "with --sample: longest candidate (default 256)", integer(1))
+    .option("--seed <n>", "with --sample: makes drawing repeatable (default 1)", integer(Number.MIN_SAFE_INTEGER))
+
+  withEngineFlags(
+    verb(
+      "race [prompt]",
+      "Several samples of one prompt at once; the first to end is the answer.",
+      async () => (await import("./commands/race.ts")).race,
+    ),
+  )
+    .option("--lanes <n>", "how many samples race (default 4)", integer(1))
+    .option("--first <k>", "how many finishes end the race and vote (default 1)", integer(1))
+    .option("--option <key=value>", "option of first-finish; repeatable (forerun methods lists them)", pair)
+    .option("--method <name>", "what each lane runs (default autoregressive)")
+    .option("--draft <model>", "model that drafts, for methods that need one")
+    .option("--method-option <key=value>", "option of that method; repeatable", pair)
+    .option("-n, --max-tokens <n>", "longest lane in tokens (default 512)", integer(1, 2 ** 31))
+    .option("--temperature <t>", "default 0.6", number)
+    .option("--top-p <p>", "keep the likeliest tokens of this mass (default 0.95)", number)
+    .option("--top-k <k>", "keep the k likeliest tokens; 0 keeps all (default 0)", number)
+    .option("--min-p <p>", "keep tokens with this fraction of the likeliest one's probability (default 0)", number)
+    .option("--seed <n>", "makes the race repeatable", integer(Number.MIN_SAFE_INTEGER))
+    .option("--raw", "continue the prompt as plain text, without the chat template")
+    .option("--system <text>", "system message")
+    .option("--server <url>", "race on an OpenAI-compatible server instead of a model here")
+    .option("--server-model <name>", "the server's name of the model (default default)")
+    .option("--in <file>", "questions with answers, as for rank: all lanes run to their end, all rules are compared")
+    .option("--out <file>", "with --in: keep the traces there, and go on from it after an interruption")
+    .option("--limit <n>", "with --in: only the first n questions", integer(1))
+
+  withEngineFlags(
+    verb("audit", "Look for text hidden in a model.", async () => (await import("./commands/audit.ts")).audit),
+  )
+    .option("--method <name>", "how (default token-forcing: every token of the vocabulary as the first)")
+    .option("--option <key=value>", "option of the method; repeatable (forerun methods lists them)", pair)
+    .option("--base <model>", "a model that hides nothing, scanned as control")
+    .option("--first-tokens <n>", "only the first n tokens of the vocabulary", integer(1))
+    .option(
+      "--prefix <text>",
+      'also decode after this text, greedily and by rollouts; repeatable ("" is the beginning)',
+      list,
+    )
+    .option("--secret <text>", "say whether what comes after a prefix holds this text")
+    .option("--report <dir>", "write a page and JSON there, and go on from there after an interruption")
+
   verb("methods", "The decoding methods there are.", async () => (await import("./commands/methods.ts")).methods)
+
+  withModelFlags(
+    verb(
+      "train <method>",
+      "Train a method's own weights (heads, drafters) for a target.",
+      async () => (await import("./commands/train.ts")).train,
+    ),
+  )
+    .option("--out <dir>", "folder of checkpoint, weights, record and loss curve")
+    .option("--plan", "say what it will cost in time and memory, and stop")
+    .option("--resume", "go on from the folder's checkpoint, when there is one")
+    .option("--data <path>", "training text, a file or folder; repeatable", list)
+    .option("--option <key=value>", "option of the recipe, or steps, batch, learningRate, …; repeatable", pair)
+    .option("--seed <n>", "of start values and orders (default 1)", integer(Number.MIN_SAFE_INTEGER))
+    .option("--threads <n>", "threads; default one for each core, at most 8", integer(1, 256))
 
   verb(
     "pull <model>",
@@ -133,6 +234,7 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--option <method.key=value>", "option of a method; repeatable", pair)
     .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
+    .option("--prediction-file <file>", "the answer expected to prompts that bring no prediction of their own")
     .option("-n, --max-tokens <n>", "new tokens a prompt (default 64)", integer(2))
     .option("--repetitions <n>", "how often everything is measured (default 10)", integer(1))
     .option("--peer <name>", "compare with another engine: llama.cpp; repeatable", list)
@@ -155,6 +257,15 @@ const verifyHelp = `
 Greedy answers must have the same tokens and the same bits of log-probabilities. With --temperature the same seeds are
 tried as well, and short samples must follow the law of plain decoding. The exit code is 1 when a method that promises
 lossless is not.`
+
+const batchHelp = `
+Requests that begin alike are grouped over the whole file, and what a group shares is read once: forerun methods lists
+the options of batch-llm (--option plan=exact). Flags such as --temperature hold for requests that do not say otherwise;
+a parameter that is not supported fails its own line. A job that was cut off goes on where it was when the same command
+is given again. The exit code is 1 when any request failed.
+
+forerun batch worker --store postgres://… -m <model> answers groups of jobs that others began there. With --server no
+model is loaded; -m then names the model whose tokenizer the plan is made with.`
 
 const generateHelp = `
 With --prompts each line is answered on its own and gives one line of results. Turns are answered in order, each with the

@@ -6,6 +6,12 @@ const lines = (...values: unknown[]) =>
   values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join("\n")
 
 describe("readPrompts", () => {
+  it("takes the prediction beside a prompt, which must be a text", () => {
+    const [good, bad] = readPrompts('{"prompt":"x","prediction":"y"}\n{"prompt":"x","prediction":["y"]}')
+    expect(good).toEqual({ id: 1, line: 1, prediction: "y", prompt: { text: "x" } })
+    expect(bad).toMatchObject({ line: 2, error: { code: "E_INPUT" } })
+  })
+
   it("reads the three shapes, and numbers lines without an id", () => {
     const text = lines(
       { id: "a", prompt: "x" },

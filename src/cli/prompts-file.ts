@@ -8,6 +8,8 @@ export interface PromptItem {
   readonly id: string | number
   readonly line: number
   readonly category?: string
+  /** The answer that is expected (of turns, to the first), for methods that draft from one. */
+  readonly prediction?: string
   readonly prompt: { readonly text: string } | { readonly messages: ChatMessage[] } | { readonly turns: string[] }
 }
 
@@ -65,8 +67,14 @@ function readLine(source: string, line: number): PromptLine {
   const given = object.id ?? object.question_id ?? object.task_id
   if (typeof given === "string" || typeof given === "number") id = given
   else if (given !== undefined) return bad("the id must be a text or a number")
-  const { category } = object
-  const common = { id: id ?? line, line, ...(typeof category === "string" ? { category } : {}) }
+  const { category, prediction } = object
+  if (prediction !== undefined && typeof prediction !== "string") return bad("the prediction must be a text")
+  const common = {
+    id: id ?? line,
+    line,
+    ...(typeof category === "string" ? { category } : {}),
+    ...(prediction === undefined ? {} : { prediction }),
+  }
   if (typeof object.prompt === "string") return { ...common, prompt: { text: object.prompt } }
   if (isMessages(object.messages)) return { ...common, prompt: { messages: object.messages } }
   if (isTurns(object.turns)) return { ...common, prompt: { turns: object.turns } }

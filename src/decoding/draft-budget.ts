@@ -7,6 +7,8 @@ export interface DraftedToken {
   readonly count: number
   /** The drafter's probability of it, at temperature 1; computed when asked for. */
   confidence(): number
+  /** As in the draft's `grades`, where the drafter knows it at once. */
+  readonly grade?: number
   /** Final hidden state of the drafter's row that proposed it: it belongs to the token before. [hidden] */
   readonly hidden?: Float32Array
 }

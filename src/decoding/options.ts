@@ -1,9 +1,12 @@
 /** Checks the options of a method against its table. */
 import { ForerunError } from "../base/errors.ts"
-import type { Method, OptionSpec, OptionValues } from "./method.ts"
+import type { AnyMethod, OptionSpec, OptionValues } from "./method.ts"
 
 /** Values as numbers, booleans or their spellings. @throws E_OPTION naming the option, what it takes and what was found */
-export function resolveOptions(method: Method, given: Readonly<Record<string, unknown>> = {}): OptionValues {
+export function resolveOptions(
+  method: Pick<AnyMethod, "name" | "options">,
+  given: Readonly<Record<string, unknown>> = {},
+): OptionValues {
   for (const name of Object.keys(given))
     if (!Object.hasOwn(method.options, name)) {
       const known = Object.keys(method.options).join(", ") || "none"

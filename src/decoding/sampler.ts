@@ -1,7 +1,7 @@
 /** One pipeline for every row of logits, draft, verify and bonus alike: it gives the law and draws from it. */
 
 import { ForerunError } from "../base/errors.ts"
-import { extremes } from "../tensor/math.ts"
+import { extremes, likeliest } from "../tensor/math.ts"
 import type { Random } from "../tensor/random.ts"
 import { createLaw, drawFrom, type Law, pointLaw } from "./law.ts"
 import { createScratch, filterScores, type ScoreProcessor, scoreProcessors } from "./processors.ts"
@@ -42,7 +42,8 @@ export function createSampler(sampling: ResolvedSampling, extra: readonly ScoreP
     return scores
   }
   function greedyToken(logits: Float32Array, history: TokenHistory): number {
-    return extremes(process(logits, history)).argmax
+    // Every float32 is a float64: where nothing changes the scores, the largest is the same without the copy.
+    return processors.length === 0 ? likeliest(logits) : extremes(process(logits, history)).argmax
   }
   function checkWidth(logits: Float32Array): void {
     if (logits.length === vocabulary) return

@@ -16,7 +16,7 @@ import type { Law } from "./law.ts"
 import { describeToken } from "./logprobs.ts"
 import type { Completion, Context, Limits, Prompt } from "./method.ts"
 import { prefill } from "./prefill.ts"
-import type { Step, Token } from "./step.ts"
+import type { DraftDecision, Step, Token } from "./step.ts"
 import { createTokenHistory, type TokenHistory } from "./token-history.ts"
 import { draftDepth, lawsBelow, roomForDraft, verificationPass } from "./verification.ts"
 
@@ -24,6 +24,12 @@ export interface Draft {
   readonly tree: CandidateTree
   /** By parent (-1: the pending token), the law its children were drawn from, in order and without replacement. */
   readonly laws?: ReadonlyMap<number, Law>
+  /** Which tokens are alike in how often they come true: a match's length, a confidence. Default: depth. [nodes] */
+  readonly grades?: readonly number[]
+  /** Nodes that come from the text the caller expects. */
+  readonly predicted?: readonly number[]
+  /** Of a drafter that chooses among others. */
+  readonly decision?: DraftDecision
 }
 
 /** What a drafter may look at. Live: it changes as the run goes on. */
@@ -43,7 +49,7 @@ export interface DraftState {
 export interface DraftedRound {
   /** The draft as it was verified. */
   readonly tree: CandidateTree
-  /** Index that each node of it had in the proposed tree. */
+  /** Index that each node of it had in the proposed tree; -1: the node is another drafter's. */
   readonly nodes: readonly number[]
   readonly verdict: Verdict
   /** Tokens committed: accepted ones, then the target's own. Fewer if the run ended among them. */
@@ -86,14 +92,18 @@ export async function* speculate(
 ): AsyncGenerator<Step, Completion> {
   const { sampler, random, signal, logprobs } = context
   const { drafter } = parts
-  const run = createRun(prompt, context)
+  // A drafter that wants to see the prompt's passes needs them to be run.
+  const read = drafter.wantHidden || drafter.read || signal.aborted ? undefined : prompt.read
+  const run = createRun(prompt, context, read?.cache)
   const { tokens, cache } = run
   try {
-    const first = yield* prefill(context.models.target, cache, prompt.tokens, {
-      signal,
-      hidden: drafter.wantHidden ?? [],
-      onChunk: (start, pass) => drafter.read?.(start, pass),
-    })
+    const first = read
+      ? read.logits
+      : yield* prefill(context.models.target, cache, prompt.tokens, {
+          signal,
+          hidden: drafter.wantHidden ?? [],
+          onChunk: (start, pass) => drafter.read?.(start, pass),
+        })
     if (!first) return { tokens, reason: "abort" }
     yield run.commit([describeToken(sampler.pick(first, run.history, random), first, logprobs)])
     for (;;) {
@@ -102,7 +112,7 @@ export async function* speculate(
       if (signal.aborted) break
       const draft = await propose(run, parts)
       if (signal.aborted) break
-      yield { type: "draft-proposed", branch: 0, tree: draft.tree }
+      yield proposed(draft)
       if (signal.aborted) break // the caller's doing, while it had the step
       const { verified, committed } = await verify(run, draft, parts)
       yield verified
@@ -116,14 +126,14 @@ export async function* speculate(
 }
 
 /** One run's text, and everything that grows with it. */
-function createRun(prompt: Prompt, context: Context) {
+function createRun(prompt: Prompt, context: Context, past?: KvCache) {
   const { models, random, limits } = context
   const sequence = [...prompt.tokens]
   const history = createTokenHistory(prompt.tokens)
   const tokens: Token[] = []
   return {
     context,
-    cache: models.target.openCache(),
+    cache: past ? past.fork() : models.target.openCache(),
     sequence,
     history,
     tokens,
@@ -146,8 +156,13 @@ function createRun(prompt: Prompt, context: Context) {
 type Run = ReturnType<typeof createRun>
 
 /** A draft that fits, and where its nodes came from. */
-interface FittedDraft extends CutTree {
-  readonly laws: Draft["laws"]
+interface FittedDraft extends CutTree, Pick<Draft, "laws" | "predicted" | "decision"> {}
+
+function proposed({ tree, nodes, predicted, decision }: FittedDraft): Step {
+  const step = { type: "draft-proposed", branch: 0, tree, ...(decision ? { decision } : {}) } as const
+  if (predicted === undefined) return step
+  const before = new Set(predicted)
+  return { ...step, predicted: nodes.flatMap((node, i) => (before.has(node) ? [i] : [])) }
 }
 
 async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise<FittedDraft> {
@@ -160,7 +175,7 @@ async function propose(run: Run, { drafter, budget }: SpeculationParts): Promise
   const draft: Draft =
     room.nodes === 0 ? { tree: emptyTree } : await drafter.propose({ tokens: sequence, history, cache, room, goesOn })
   checkTree(draft.tree, target.config.vocabulary)
-  return { ...cutTree(draft.tree, room, limits.stopIds), laws: draft.laws }
+  return { ...draft, ...cutTree(draft.tree, room, limits.stopIds) }
 }
 
 async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: SpeculationParts) {

@@ -9,9 +9,24 @@ export interface Token {
   readonly top?: readonly TokenLogprob[]
 }
 
+/** Why a draft is what it is. */
+export interface DraftDecision {
+  /** Names of the drafters whose tokens it holds. */
+  readonly from: readonly string[]
+  readonly why: "worth-its-rows" | "not-worth-its-rows" | "nothing-drafted"
+}
+
 export type Step =
   | { readonly type: "prompt-read"; readonly tokens: number; readonly total: number }
-  | { readonly type: "draft-proposed"; readonly branch: number; readonly tree: CandidateTree }
+  | {
+      readonly type: "draft-proposed"
+      readonly branch: number
+      readonly tree: CandidateTree
+      /** Nodes that come from the text the caller expects, where the method drafts from one. */
+      readonly predicted?: readonly number[]
+      /** Of methods that choose among drafters. */
+      readonly decision?: DraftDecision
+    }
   | {
       readonly type: "draft-verified"
       readonly branch: number
@@ -29,6 +44,8 @@ export type Step =
       readonly tokens: readonly Token[]
     }
   | { readonly type: "branch-started" | "branch-ended"; readonly branch: number; readonly reason?: string }
+  /** Scores of what is being judged (candidates, first tokens), by name; a later one replaces an earlier. */
+  | { readonly type: "scores-updated"; readonly scores: Readonly<Record<string, number>> }
 
 /** What `stream` adds to a method's own steps: text that is certain, in whole characters. */
 export type StreamEvent = Step | TextAppended

@@ -1,9 +1,9 @@
 /** Whether the loaded models are what a method needs. */
 import { ForerunError } from "../base/errors.ts"
-import type { Context, Method, Role } from "../decoding/method.ts"
+import type { AnyMethod, Context, Method, Role } from "../decoding/method.ts"
 
 /** @throws E_DRAFT without the draft model it needs, E_ABILITY when a model lacks a power */
-export function checkNeeds(method: Pick<Method, "name" | "needs">, models: Context["models"]): void {
+export function checkNeeds(method: Pick<AnyMethod, "name" | "needs">, models: Context["models"]): void {
   for (const [role, abilities] of Object.entries(method.needs) as [Role, Method["needs"][Role]][]) {
     const model = models[role]
     if (!model)

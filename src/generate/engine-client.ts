@@ -53,6 +53,43 @@ export class EngineClient {
     })
   }
 
+  /** A call whose events are wanted; leaving the loop early stops the engine within one pass. */
+  async *stream<Event extends StreamEvent, Result>(
+    call: Call,
+    { signal }: Pick<CallOptions, "signal">,
+  ): AsyncGenerator<Event, Result> {
+    const stop = new AbortController()
+    const events: StreamEvent[] = []
+    let wake = () => {}
+    const result = this.call<Result>(call, {
+      signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+      onEvent(event) {
+        events.push(event)
+        wake()
+      },
+    })
+    let ended = false
+    result
+      .catch(() => {})
+      .finally(() => {
+        ended = true
+        wake()
+      })
+    try {
+      for (;;) {
+        const event = events.shift()
+        if (event) yield event as Event
+        else if (ended) return await result
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+      }
+    } finally {
+      stop.abort()
+    }
+  }
+
   #receive(message: FromEngine): void {
     const pending = this.#pending.get(message.id)
     if (!pending) return

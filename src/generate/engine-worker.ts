@@ -1,10 +1,12 @@
 /** The engine's thread: takes calls one message at a time; onnxruntime blocks this thread and no other. */
 import { parentPort } from "node:worker_threads"
 import { ForerunError } from "../base/errors.ts"
+import type { StreamEvent } from "../decoding/step.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { ForwardResult } from "../runtime/pass.ts"
 import { Engine } from "./engine.ts"
 import { type Call, type FromEngine, packError, type RemoteResult, type ToEngine } from "./protocol.ts"
+import { runMethod } from "./run-method.ts"
 
 const port = parentPort!
 let engine: Engine | undefined
@@ -32,19 +34,29 @@ function addCache(cache: KvCache) {
   return { cache: number, length: cache.length }
 }
 
+async function drain(run: AsyncGenerator<StreamEvent, unknown>, onEvent: (event: StreamEvent) => void) {
+  for (;;) {
+    const next = await run.next()
+    if (next.done) return next.value
+    onEvent(next.value)
+  }
+}
+
 async function perform(id: number, call: Call, signal: AbortSignal): Promise<unknown> {
   switch (call.name) {
     case "load":
       engine = await Engine.load(call.path, { ...call.options, onProgress: (progress) => send({ id, progress }) })
       return engine.info
     case "generate": {
-      const run = loaded().stream(call.prompt, call.options, signal)
-      for (;;) {
-        const next = await run.next()
-        if (next.done) return next.value
-        if (call.events) send({ id, event: next.value })
-      }
+      const past = call.past === undefined ? undefined : cacheOf(call.past)
+      return drain(loaded().stream(call.prompt, call.options, signal, past), (event) => {
+        if (call.events) send({ id, event })
+      })
     }
+    case "run":
+      return drain(runMethod(loaded(), call.method, call.input, { ...call.options, signal }), (event) =>
+        send({ id, event }),
+      )
     case "forward": {
       const { cache, ...pass } = call.pass
       const result = await loaded().runner.forward(cache === undefined ? pass : { ...pass, cache: cacheOf(cache) })

@@ -1,15 +1,19 @@
 /** One loaded model and everything that can be done with it. Lives in the worker thread; nothing here knows of threads. */
 import { ForerunError } from "../base/errors.ts"
-import type { Completion } from "../decoding/method.ts"
+import type { Completion, Context } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
+import { readBehind } from "../decoding/read-behind.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
 import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
-import { loadMethod } from "../methods/index.ts"
-import { cachedCostCurve } from "../runtime/cached-cost-curve.ts"
-import type { CostCurve } from "../runtime/cost-curve.ts"
+import { loadContinuation } from "../methods/index.ts"
+import type { WeightFormat } from "../models/formats.ts"
+import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
+import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
+import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
+import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
@@ -18,6 +22,7 @@ import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
 import { appendText } from "./pieces.ts"
+import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
 import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
@@ -37,6 +42,10 @@ export class Engine {
   readonly runner: SessionRunner
   readonly #target: Part
   readonly #draft: Part | undefined
+  /** What was measured before, if anything: an answer never waits for a measurement. */
+  #knownCurve: Promise<CostCurve | undefined>
+  /** The target's own checkpoint in other formats, for methods that draft with it. */
+  readonly #ownDrafts = new Map<WeightFormat, Promise<Part>>()
 
   private constructor(target: Part, draft: Part | undefined, info: ModelInfo) {
     this.#target = target
@@ -44,6 +53,7 @@ export class Engine {
     this.tokenizer = target.tokenizer
     this.runner = target.runner
     this.info = info
+    this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
   }
 
   /** @param options `draft` is a path here */
@@ -73,21 +83,32 @@ export class Engine {
     return new Engine(target, draft, info)
   }
 
+  /** The model that drafts, where one was loaded. */
+  get draft(): SessionRunner | undefined {
+    return this.#draft?.runner
+  }
+
   encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system"> = {}): Promise<Int32Array> {
     return encodePrompt(input, this.tokenizer, this.#target.checkpoint.chatTemplate, options)
   }
 
+  /** @param past holds the first tokens of the prompt already; it is forked, not written */
   async *stream(
     input: PromptInput,
     given: GenerateOptions = {},
     signal = neverAborted,
+    past?: KvCache,
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const n = integer("n", given.n ?? 1, 1, 128)
     const { seed = Math.floor(Math.random() * 2 ** 32) } = given
     const sample = (index: number) => {
       const random = createRandom(seed).fork("sample")
       // The first of several is the answer that is alone without the others.
-      return this.#answer(input, { ...given, seed }, { signal, random: index === 0 ? random : random.fork(index) })
+      return this.#answer(
+        input,
+        { ...given, seed },
+        { signal, past, random: index === 0 ? random : random.fork(index) },
+      )
     }
     return yield* n === 1 ? sample(0) : sampleMany(n, sample)
   }
@@ -95,12 +116,21 @@ export class Engine {
   async *#answer(
     input: PromptInput,
     given: GenerateOptions & { readonly seed: number },
-    { signal, random }: { readonly signal: AbortSignal; readonly random: Random },
+    {
+      signal,
+      past,
+      random,
+    }: {
+      readonly signal: AbortSignal
+      readonly past: KvCache | undefined
+      readonly random: Random
+    },
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const { config } = this.info
-    const method = await loadMethod(given.method ?? "autoregressive")
+    const method = await loadContinuation(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
-    const models = { target: this.runner, ...(this.#draft ? { draft: this.#draft.runner } : {}) }
+    const draft = await this.#draftFor(method.ownDraft?.(options))
+    const models = { target: this.runner, ...(draft ? { draft: draft.runner } : {}) }
     checkNeeds(method, models)
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
@@ -111,6 +141,7 @@ export class Engine {
       stopStrings: given.stop ?? [],
       decode: createStreamDecoder(this.tokenizer, { skipSpecial: true }),
     })
+    const expected = encodePrediction(method, given.prediction, this.tokenizer)
     const prompt = await this.encode(input, given)
     if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
     if (prompt.length >= config.context)
@@ -123,7 +154,7 @@ export class Engine {
       )
     const maxTokens = Math.min(wanted, config.context - prompt.length)
     const before = this.runner.ledger.totals()
-    const draftBefore = this.#draft?.runner.ledger.totals()
+    const draftBefore = draft?.runner.ledger.totals()
     const tally = createSpeculationTally()
     const begin = performance.now()
     let firstToken: number | undefined
@@ -131,19 +162,19 @@ export class Engine {
     let text = ""
     let stopString: string | undefined
     const accepted = new Map<number, number>()
-    const run = method.run(
-      { tokens: prompt },
-      {
-        models,
-        options,
-        tokenizer: this.tokenizer,
-        sampler: createSampler(sampling),
-        random,
-        limits: { maxTokens, stopIds },
-        ...(logprobs === undefined ? {} : { logprobs }),
-        signal,
-      },
-    )
+    const begun = past && (yield* readBehind(this.runner, past, prompt, signal))
+    const run = method.run(begun ?? { tokens: prompt }, {
+      models,
+      options,
+      tokenizer: this.tokenizer,
+      sampler: createSampler(sampling),
+      random,
+      limits: { maxTokens, stopIds },
+      ...(await this.costs(draft)),
+      ...(logprobs === undefined ? {} : { logprobs }),
+      ...expected,
+      signal,
+    })
     let outcome: Completion | undefined
     try {
       for (;;) {
@@ -181,6 +212,7 @@ export class Engine {
       }
     } finally {
       await run.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
+      begun?.read.cache.dispose()
     }
     const rest = stopper.flush()
     if (rest.stopped === "string") stopString = rest.stopString
@@ -190,7 +222,7 @@ export class Engine {
     }
     const end = performance.now()
     const spent = this.runner.ledger.since(before)
-    const draftPasses = draftBefore === undefined ? 0 : this.#draft!.runner.ledger.since(draftBefore).passes
+    const draftPasses = draftBefore === undefined ? 0 : draft!.runner.ledger.since(draftBefore).passes
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
     return {
@@ -220,14 +252,38 @@ export class Engine {
     return scoreTokens(this.runner, tokens, signal)
   }
 
-  costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
-    const { weights, threads, device } = this.info
-    return cachedCostCurve(this.runner, this.#target.checkpoint, { weights, threads, device }, options)
+  async costs(draft: Part | undefined = this.#draft): Promise<Pick<Context, "cost" | "draftCost">> {
+    const times = ({ ledger, config }: SessionRunner) => ledger.times(config.layers)
+    const cost = estimateCost(await this.#knownCurve, times(this.runner))
+    const draftCost = draft && relativeTime(times(draft.runner), times(this.runner))
+    return draftCost === undefined ? { cost } : { cost, draftCost }
+  }
+
+  async costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {
+    const curve = await cachedCostCurve(this.runner, this.#target.checkpoint, this.info, options)
+    if (isPlausible(curve)) this.#knownCurve = Promise.resolve(curve)
+    return curve
   }
 
   async dispose(): Promise<void> {
     await this.#target.dispose()
     await this.#draft?.dispose()
+    for (const part of this.#ownDrafts.values()) await (await part.catch(() => undefined))?.dispose()
+  }
+
+  /** The draft model that was loaded, or the target's own checkpoint in another format, opened when first asked for. */
+  async #draftFor(weights: WeightFormat | undefined): Promise<Part | undefined> {
+    if (weights === undefined) return this.#draft
+    const { path, threads, device } = this.info
+    if (weights === this.info.weights)
+      throw new ForerunError(
+        "E_OPTION",
+        `the target holds its weights in ${weights}: a draft in the same gains nothing`,
+      )
+    const part = this.#ownDrafts.get(weights) ?? openPart(path, { weights, threads, device })
+    this.#ownDrafts.set(weights, part)
+    part.catch(() => this.#ownDrafts.delete(weights))
+    return part
   }
 
   #report(token: Token): TokenReport {

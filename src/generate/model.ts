@@ -1,12 +1,12 @@
 /** A loaded model, as callers hold it: every call runs in the engine's thread, so the caller's event loop stays free. */
-import type { StreamEvent } from "../decoding/step.ts"
+import type { Step, StreamEvent } from "../decoding/step.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { LedgerTotals } from "../runtime/ledger.ts"
 import type { Mask } from "../runtime/mask.ts"
 import type { Matrix, PassInput, TopLogits, Want } from "../runtime/pass.ts"
 import type { EngineClient } from "./engine-client.ts"
 import type { RemotePass, RemoteResult } from "./protocol.ts"
-import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, Score } from "./types.ts"
+import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, RunOptions, Score } from "./types.ts"
 
 /** A cache in the engine. Dispose it when done: it holds the keys and values of its whole past. */
 export interface ModelCache {
@@ -15,6 +15,11 @@ export interface ModelCache {
   fork(): Promise<ModelCache>
   rewind(length: number): Promise<void>
   dispose(): Promise<void>
+}
+
+export interface PastOption {
+  /** Holds the first tokens of the prompt, read before: only the rest is read. It is not written. */
+  readonly past?: ModelCache
 }
 
 export interface ModelPass {
@@ -37,9 +42,11 @@ export interface ModelPassResult {
 export interface Model {
   readonly info: ModelInfo
   /** One answer. Aborting resolves with what there is, `finishReason: "abort"`. */
-  generate(prompt: PromptInput, options?: GenerateOptions): Promise<GenerateResult>
+  generate(prompt: PromptInput, options?: GenerateOptions & PastOption): Promise<GenerateResult>
   /** The steps of one answer as they happen, and text as it becomes certain; returns the result. */
-  stream(prompt: PromptInput, options?: GenerateOptions): AsyncGenerator<StreamEvent, GenerateResult>
+  stream(prompt: PromptInput, options?: GenerateOptions & PastOption): AsyncGenerator<StreamEvent, GenerateResult>
+  /** Any method on input of its own, by name: its steps as they happen; returns its outcome. Input and outcome are plain data. */
+  run<Outcome = unknown>(method: string, input: unknown, options?: RunOptions): AsyncGenerator<Step, Outcome>
   forward(pass: ModelPass): Promise<ModelPassResult>
   openCache(): Promise<ModelCache>
   score(tokens: ArrayLike<number>, options?: { signal?: AbortSignal }): Promise<Score>
@@ -89,45 +96,20 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
   })
   const model: Model = {
     info,
-    generate(prompt, options = {}) {
-      const { signal, ...plain } = options
-      return client.call<GenerateResult>({ name: "generate", prompt, options: plain, events: false }, { signal })
-    },
-    async *stream(prompt, options = {}) {
-      const { signal, ...plain } = options
-      const stop = new AbortController()
-      const events: StreamEvent[] = []
-      let wake = () => {}
-      const result = client.call<GenerateResult>(
-        { name: "generate", prompt, options: plain, events: true },
-        {
-          signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-          onEvent(event) {
-            events.push(event)
-            wake()
-          },
-        },
+    generate(prompt, { signal, past, ...options } = {}) {
+      return client.call<GenerateResult>(
+        { name: "generate", prompt, options, ...numbered(past), events: false },
+        { signal },
       )
-      let ended = false
-      result
-        .catch(() => {})
-        .finally(() => {
-          ended = true
-          wake()
-        })
-      try {
-        for (;;) {
-          const event = events.shift()
-          if (event) yield event
-          else if (ended) return await result
-          else
-            await new Promise<void>((resolve) => {
-              wake = resolve
-            })
-        }
-      } finally {
-        stop.abort() // a caller that leaves the loop early stops the engine within one pass
-      }
+    },
+    stream(prompt, { signal, past, ...options } = {}) {
+      return client.stream<StreamEvent, GenerateResult>(
+        { name: "generate", prompt, options, ...numbered(past), events: true },
+        { signal },
+      )
+    },
+    run<Outcome>(method: string, input: unknown, { signal, ...plain }: RunOptions = {}) {
+      return client.stream<Step, Outcome>({ name: "run", method, input, options: plain }, { signal })
     },
     async forward(pass) {
       const { cache, ...rest } = pass
@@ -158,3 +140,5 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
   }
   return model
 }
+
+const numbered = (past: ModelCache | undefined) => (past ? { past: (past as RemoteCache).id } : {})

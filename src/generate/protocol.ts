@@ -3,7 +3,7 @@ import { asForerunError, type ErrorCode, ForerunError } from "../base/errors.ts"
 import type { StreamEvent } from "../decoding/step.ts"
 import type { Mask } from "../runtime/mask.ts"
 import type { Matrix, PassInput, TopLogits, Want } from "../runtime/pass.ts"
-import type { GenerateOptions, LoadModelOptions, LoadProgress, PromptInput } from "./types.ts"
+import type { GenerateOptions, LoadModelOptions, LoadProgress, PromptInput, RunOptions } from "./types.ts"
 
 /** A pass as data: the cache is named by its number in the engine. */
 export interface RemotePass {
@@ -32,8 +32,10 @@ export type Call =
       readonly name: "generate"
       readonly prompt: PromptInput
       readonly options: GenerateOptions
+      readonly past?: number
       readonly events: boolean
     }
+  | { readonly name: "run"; readonly method: string; readonly input: unknown; readonly options: RunOptions }
   | { readonly name: "forward"; readonly pass: RemotePass }
   | { readonly name: "keep"; readonly handle: number; readonly rows: readonly number[] }
   | { readonly name: "dropPass"; readonly handle: number }

@@ -44,10 +44,23 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: readonly string[]
   /** Alternatives to report with each token's log-probability, 0 to 20; undefined: no log-probabilities. */
   readonly logprobs?: number
+  /** The text that is expected as the answer, for methods that draft from one; others refuse it. */
+  readonly prediction?: string
   /** Do not apply the chat template to a string prompt. */
   readonly raw?: boolean
   /** System message in front of a string prompt. */
   readonly system?: string
+  readonly signal?: AbortSignal
+}
+
+/** What a run of any method takes beside its input. */
+export interface RunOptions extends SamplingOptions {
+  /** The method's own options. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /** Default 256. */
+  readonly maxTokens?: number
+  /** The method that a wrapping one is to run; default autoregressive. */
+  readonly inner?: { readonly method: string; readonly options?: Readonly<Record<string, unknown>> }
   readonly signal?: AbortSignal
 }
 

@@ -26,6 +26,8 @@ export class Graph {
   readonly body: Block = { nodes: [], outputs: [] }
   /** Every value by name, for printing and for gradients. */
   readonly values = new Map<string, Value>()
+  /** Runs of the body's nodes [from, to) that a backward pass builds again instead of keeping their values alive. */
+  readonly segments: { readonly from: number; readonly to: number }[] = []
   #block: Block = this.body
   #scope: string[] = []
   #constants = new Map<string, Value>()

@@ -1,5 +1,8 @@
 /** The graph IR: build a typed graph in TypeScript, print it, write it as ONNX. */
+
+export { bytesOf, peakBytes, productFlops, weightBytes } from "./cost.ts"
 export * from "./dim.ts"
+export { gradients } from "./gradient.ts"
 export { Graph } from "./graph.ts"
 export * from "./ops/control.ts"
 export * from "./ops/linear.ts"
@@ -7,6 +10,8 @@ export * from "./ops/math.ts"
 export * from "./ops/movement.ts"
 export * from "./ops/norm.ts"
 export * from "./ops/reduce.ts"
+export * from "./ops/scatter.ts"
 export { printGraph } from "./print.ts"
+export { recomputed } from "./recompute.ts"
 export { externalBuffer, type SerializedModel, serialize } from "./serialize.ts"
 export type { Block, ElementType, Initializer, Node, Value } from "./value.ts"

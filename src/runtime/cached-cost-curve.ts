@@ -6,7 +6,7 @@ import { join } from "node:path"
 import type { Checkpoint } from "../models/files/checkpoint.ts"
 import { removeDerived, useDerived, writeAtomically } from "../store/derived-cache.ts"
 import { type CostCurve, isPlausible, measureCostCurve } from "./cost-curve.ts"
-import { contentHash } from "./load-runner.ts"
+import { contentHash, knownContentHash } from "./load-runner.ts"
 import type { ModelRunner } from "./pass.ts"
 
 const file = "cost-curve.json"
@@ -21,21 +21,28 @@ export interface CachedCostCurveOptions {
   readonly measure?: typeof measureCostCurve
 }
 
+export interface CostSetting {
+  readonly weights: string
+  readonly threads: number
+  readonly device: string
+}
+
+/** The curve if it was measured before: never measures, and reads no weights. */
+export async function knownCostCurve(checkpoint: Checkpoint, setting: CostSetting): Promise<CostCurve | undefined> {
+  const hash = await knownContentHash(checkpoint)
+  return hash === undefined ? undefined : readCurve(keyOf(hash, setting))
+}
+
 /** A curve that cannot be true is measured again, and given but not kept if it stays so. */
 export async function cachedCostCurve(
   runner: ModelRunner,
   checkpoint: Checkpoint,
-  setting: { readonly weights: string; readonly threads: number; readonly device: string },
+  setting: CostSetting,
   options: CachedCostCurveOptions = {},
 ): Promise<CostCurve> {
-  const machine = [cpus()[0]?.model, cpus().length, process.version]
-  const identity = JSON.stringify([await contentHash(checkpoint), setting, machine])
-  const key = `cost-curve-${createHash("sha256").update(identity).digest("hex").slice(0, 40)}`
-  const known = await useDerived(key)
-  if (known && !options.fresh) {
-    const curve = await readFile(join(known, file), "utf8").then(parsed, () => undefined)
-    if (curve) return curve
-  }
+  const key = keyOf(await contentHash(checkpoint), setting)
+  const known = options.fresh ? undefined : await readCurve(key)
+  if (known) return known
   const measure = options.measure ?? measureCostCurve
   const again = () => measure(runner, options.signal ? { signal: options.signal } : {})
   let curve = await again()
@@ -44,6 +51,17 @@ export async function cachedCostCurve(
   await removeDerived(key)
   await writeAtomically(key, (folder) => writeFile(join(folder, file), JSON.stringify(curve)))
   return curve
+}
+
+function keyOf(hash: string, { weights, threads, device }: CostSetting): string {
+  const machine = [cpus()[0]?.model, cpus().length, process.version]
+  const identity = JSON.stringify([hash, { weights, threads, device }, machine])
+  return `cost-curve-${createHash("sha256").update(identity).digest("hex").slice(0, 40)}`
+}
+
+async function readCurve(key: string): Promise<CostCurve | undefined> {
+  const folder = await useDerived(key)
+  return folder === undefined ? undefined : readFile(join(folder, file), "utf8").then(parsed, () => undefined)
 }
 
 function parsed(text: string): CostCurve | undefined {

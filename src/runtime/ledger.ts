@@ -21,8 +21,17 @@ export interface PassRecord {
   readonly milliseconds: number
 }
 
+/** Milliseconds of passes by their rows, the last ones of each size. */
+export type SeenTimes = ReadonlyMap<number, readonly number[]>
+
+/** Times that are kept of each size, and the largest size of which any are. */
+const kept = 32
+const mostRows = 128
+
 export class Ledger {
   #totals = { passes: 0, rows: 0, layerRows: 0, logitRows: 0, bytes: 0, milliseconds: 0 }
+  /** By layers, then by rows: of passes that gave all their logits, as decoding and verification do. */
+  #times = new Map<number, Map<number, number[]>>()
 
   record(pass: PassRecord): void {
     const totals = this.#totals
@@ -32,6 +41,21 @@ export class Ledger {
     totals.logitRows += pass.logitRows
     totals.bytes += pass.bytes
     totals.milliseconds += pass.milliseconds
+    if (pass.logitRows === pass.rows && pass.rows <= mostRows) this.#remember(pass)
+  }
+
+  /** Of passes through this many layers. */
+  times(layers: number): SeenTimes {
+    return this.#times.get(layers) ?? new Map()
+  }
+
+  #remember({ layers, rows, milliseconds }: PassRecord): void {
+    const bySize = this.#times.get(layers) ?? new Map<number, number[]>()
+    this.#times.set(layers, bySize)
+    const times = bySize.get(rows) ?? []
+    bySize.set(rows, times)
+    times.push(milliseconds)
+    if (times.length > kept) times.shift()
   }
 
   totals(): LedgerTotals {

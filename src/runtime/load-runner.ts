@@ -80,18 +80,27 @@ export async function contentHash(
   checkpoint: Checkpoint,
   options: Pick<LoadOptions, "onProgress"> = {},
 ): Promise<string> {
+  const known = await knownContentHash(checkpoint)
+  if (known !== undefined) return known
+  options.onProgress?.("hashing")
+  const hash = await checkpointHash(checkpoint)
+  const write = (temporary: string) => writeFile(join(temporary, "sha256"), hash)
+  const folder = await writeAtomically(hashKey(checkpoint), write)
+  return folder === undefined ? hash : (await readFile(join(folder, "sha256"), "utf8")).trim()
+}
+
+/** The remembered hash, or undefined: no weights are read. */
+export async function knownContentHash(checkpoint: Checkpoint): Promise<string | undefined> {
+  const known = await useDerived(hashKey(checkpoint))
+  if (!known) return undefined
+  const text = readFileSync(join(known, "sha256"), "utf8").trim()
+  return /^[0-9a-f]{64}$/.test(text) ? text : undefined
+}
+
+function hashKey(checkpoint: Checkpoint): string {
   const stamp = checkpoint.files.map((file) => {
     const { size, mtimeMs, ino } = statSync(file)
     return [file, size, mtimeMs, ino]
   })
-  const key = `sha256-${createHash("sha256").update(JSON.stringify(stamp)).digest("hex").slice(0, 40)}`
-  const known = await useDerived(key)
-  if (known) {
-    const text = readFileSync(join(known, "sha256"), "utf8").trim()
-    if (/^[0-9a-f]{64}$/.test(text)) return text
-  }
-  options.onProgress?.("hashing")
-  const hash = await checkpointHash(checkpoint)
-  const folder = await writeAtomically(key, (temporary) => writeFile(join(temporary, "sha256"), hash))
-  return folder === undefined ? hash : (await readFile(join(folder, "sha256"), "utf8")).trim()
+  return `sha256-${createHash("sha256").update(JSON.stringify(stamp)).digest("hex").slice(0, 40)}`
 }

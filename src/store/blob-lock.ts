@@ -35,7 +35,7 @@ export async function withLock<T>(
       })
       if (release !== undefined) break
       if (Date.now() >= deadline)
-        throw new ForerunError("E_LOCKED", `another process has been downloading this for ${timeoutMs} ms: ${path}`, {
+        throw new ForerunError("E_LOCKED", `another process has held this for ${timeoutMs} ms: ${path}`, {
           hint: "wait for it to end, then run again",
         })
       await sleep(Math.min(200, Math.max(1, deadline - Date.now())), undefined, signal ? { signal } : {}).catch(

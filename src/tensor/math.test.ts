@@ -2,7 +2,7 @@
 
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { argmax, entropy, expNegative, extremes, logSumExp, softmaxInto, topK } from "./math.ts"
+import { argmax, entropy, expNegative, extremes, likeliest, logSumExp, softmaxInto, topK } from "./math.ts"
 
 const RUNTIME = expect.objectContaining({ code: "E_RUNTIME" })
 /** Few distinct values, so ties are common. */
@@ -82,6 +82,28 @@ describe("softmaxInto", () => {
       expect(() => extremes(Float32Array.from(values))).toThrow(RUNTIME)
     },
   )
+})
+
+describe("likeliest", () => {
+  it("is the index of the largest, the lowest on ties, wherever it stands", () => {
+    expect(likeliest(Float32Array.of(1, 3, 3, 2))).toBe(1)
+    expect(likeliest(Float32Array.of(-7))).toBe(0)
+    expect(likeliest(Float32Array.of(-0, 0))).toBe(0)
+    expect(likeliest(Float32Array.of(0, -0))).toBe(0)
+    for (let length = 1; length <= 21; length++)
+      for (let at = 0; at < length; at++) {
+        const row = new Float32Array(length).fill(-3).fill(-2, at)
+        expect(likeliest(row)).toBe(at)
+      }
+    // Neighbours in float32, in different lanes.
+    expect(likeliest(Float32Array.of(1, 1 + 2 ** -23, 1, 1, 1 + 2 ** -23))).toBe(1)
+  })
+
+  it("knows banned tokens, and refuses what defines no distribution", () => {
+    expect(likeliest(Float32Array.of(-Infinity, -5, -Infinity, -4, -Infinity))).toBe(3)
+    for (const values of [[Number.NaN, 1], [5, 1, 1, 1, Number.NaN, 1, 1, 1, 0], [1, Infinity], [-Infinity], []])
+      expect(() => likeliest(Float32Array.from(values))).toThrow(RUNTIME)
+  })
 })
 
 describe("argmax", () => {

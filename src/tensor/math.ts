@@ -82,6 +82,35 @@ export function extremes(values: FloatArray): { max: number; min: number; argmax
 }
 
 /**
+ * `extremes(values).argmax`, with the same failures, but faster: only float32 ever comes here, and four maxima are kept
+ * side by side, so that no comparison waits for the one before.
+ */
+export function likeliest(values: Float32Array): number {
+  let a = -Infinity
+  let b = -Infinity
+  let c = -Infinity
+  let d = -Infinity
+  let sum = 0 // not finite as soon as one value is not
+  const whole = values.length - (values.length % 4)
+  for (let i = 0; i < whole; i += 4) {
+    const w = values[i]!
+    const x = values[i + 1]!
+    const y = values[i + 2]!
+    const z = values[i + 3]!
+    if (w > a) a = w
+    if (x > b) b = x
+    if (y > c) c = y
+    if (z > d) d = z
+    sum += w + x + (y + z)
+  }
+  for (let i = whole; i < values.length; i++) {
+    if (values[i]! > a) a = values[i]!
+    sum += values[i]!
+  }
+  return Number.isFinite(sum) && values.length > 0 ? values.indexOf(Math.max(a, b, c, d)) : extremes(values).argmax
+}
+
+/**
  * Index of the largest value, the lowest index if several tie. NaN never wins.
  * @throws E_RUNTIME if the row is empty or all NaN
  */

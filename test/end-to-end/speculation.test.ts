@@ -26,6 +26,10 @@ afterAll(async () => {
 const speculative = [
   { method: "draft-model", options: { draftLength: 6 } },
   { method: "prompt-lookup", options: { shortestMatch: 1, perMatch: 10 } },
+  { method: "lookahead", options: { level: 4 } },
+  { method: "predicted-output", prediction: "hello hello, and whatever else" },
+  { method: "quantised-self" },
+  { method: "auto", options: {} },
 ]
 
 test.each(speculative)("$method: text, tokens, log-probabilities and end of plain decoding", async (way) => {
@@ -68,6 +72,33 @@ test("what speculation did is reported, passes of both models counted", async ()
   const plain = await model.generate(hello, { maxTokens: 5 })
   expect(plain.speculation).toBeUndefined()
   expect(plain.passes.draft).toBe(0)
+})
+
+test("a prediction: counted by what became of it, and refused where it has no use or is missing", async () => {
+  const plain = await model.generate(hello, { maxTokens: 60 })
+  const ask = (options: GenerateOptions) => model.generate(hello, { maxTokens: 60, ...options })
+  const right = await ask({ method: "predicted-output", prediction: plain.text })
+  expect(right.tokens).toEqual(plain.tokens)
+  const { acceptedPrediction, rejectedPrediction, drafted } = right.speculation!
+  expect(acceptedPrediction).toBeGreaterThan(10)
+  expect(acceptedPrediction! + rejectedPrediction!).toBe(drafted)
+  const empty = await ask({ method: "predicted-output", prediction: "" })
+  expect(empty.speculation).toMatchObject({ acceptedPrediction: 0, rejectedPrediction: 0, drafted: 0 })
+  expect((await ask(speculative[0]!)).speculation).not.toHaveProperty("acceptedPrediction")
+  await expect(ask({ method: "predicted-output" })).rejects.toThrow(typed("E_OPTION"))
+  await expect(ask({ prediction: "hello" })).rejects.toThrow(typed("E_OPTION"))
+  await expect(ask({ method: "predicted-output", prediction: 7 as never })).rejects.toThrow(typed("E_OPTION"))
+})
+
+test("the target's own weights draft without being named, in another format than its own", async () => {
+  const alone = await loadModel(folder.path, { weights: "f32", threads: 1 })
+  const result = await alone.generate(hello, { method: "quantised-self", maxTokens: 30 })
+  expect(result.tokens).toEqual((await alone.generate(hello, { maxTokens: 30 })).tokens)
+  expect(result.passes.draft).toBe(result.speculation!.drafted)
+  expect(result.speculation!.accepted).toBeGreaterThan(0)
+  const same = { method: "quantised-self", options: { weights: "f32" } }
+  await expect(alone.generate(hello, same)).rejects.toThrow(typed("E_OPTION"))
+  await alone.dispose()
 })
 
 test("without a draft model, a method that needs one is refused", async () => {

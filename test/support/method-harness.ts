@@ -4,6 +4,7 @@ import { resolveOptions } from "../../src/decoding/options.ts"
 import { createSampler } from "../../src/decoding/sampler.ts"
 import { type SamplingOptions, validateSampling } from "../../src/decoding/sampling-options.ts"
 import type { Step } from "../../src/decoding/step.ts"
+import { estimateCost, type RowCost } from "../../src/runtime/cost-estimate.ts"
 import type { HostCache } from "../../src/runtime/kv-cache.ts"
 import type { ForwardPass, ForwardResult, ModelRunner } from "../../src/runtime/pass.ts"
 import { createRandom, type Random } from "../../src/tensor/random.ts"
@@ -57,6 +58,9 @@ export interface RunSettings {
   readonly maxTokens?: number
   readonly stopIds?: readonly number[]
   readonly logprobs?: number
+  readonly prediction?: readonly number[]
+  /** Default: what is believed of a machine that nothing is known of. */
+  readonly cost?: RowCost
   readonly signal?: AbortSignal
 }
 
@@ -76,8 +80,10 @@ export function contextOf(method: Method, models: Context["models"], settings: R
     tokenizer,
     sampler: createSampler(validateSampling(settings.sampling ?? {}, models.target.config.vocabulary)),
     random: settings.random ?? createRandom(settings.seed ?? 1).fork("sample"),
+    cost: settings.cost ?? estimateCost(undefined, new Map()),
     limits: { maxTokens: settings.maxTokens ?? 24, stopIds: new Set(settings.stopIds ?? []) },
     ...(settings.logprobs === undefined ? {} : { logprobs: settings.logprobs }),
+    ...(settings.prediction === undefined ? {} : { prediction: settings.prediction }),
     signal: settings.signal ?? new AbortController().signal,
   }
 }

@@ -1,6 +1,7 @@
 /** The report's charts: intervals against a reference line, lines, and bars. Colours are CSS classes s0 to s5. */
+
+import { element, line, linearScale, svg, text, ticks } from "../../base/svg.ts"
 import type { Interval } from "../statistics.ts"
-import { element, line, linearScale, svg, text, ticks } from "./svg.ts"
 
 const width = 760
 const labelWidth = 200

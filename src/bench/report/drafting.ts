@@ -1,10 +1,11 @@
 /** The report's cards about methods: how much faster they are, how drafts fared, and whether that was to be expected. */
+
+import { escapeText } from "../../base/svg.ts"
 import type { BenchRecord } from "../record.ts"
 import { acceptanceTable, draftingRows, methodSpeedTable, newest, type Table } from "../tables.ts"
 import type { BenchResult, BenchRow } from "../types.ts"
 import { agreementChart, columnChart, intervalChart, lineChart } from "./charts.ts"
 import { section, times } from "./section.ts"
-import { escapeText } from "./svg.ts"
 
 const plain = "autoregressive"
 const measuredRuns = (records: readonly BenchRecord[]): BenchResult[] =>

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, test } from "vitest"
+import { ticks } from "../../base/svg.ts"
 import { records } from "../test-records.ts"
 import { lineChart } from "./charts.ts"
 import { reportPage, writeReport } from "./page.ts"
-import { ticks } from "./svg.ts"
 
 /** Every tag closes, in order; returns the element names met. */
 function wellFormed(html: string): string[] {

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
+import { escapeText } from "../../base/svg.ts"
 import type { BenchRecord } from "../record.ts"
 import {
   costCurveTable,
@@ -17,7 +18,6 @@ import { barChart, intervalChart, lineChart } from "./charts.ts"
 import { acceptance, methods, predictions } from "./drafting.ts"
 import { section, threadsOf, times } from "./section.ts"
 import { style } from "./style.ts"
-import { escapeText } from "./svg.ts"
 
 /** Writes `index.html` into the folder and returns its path. @throws E_IO */
 export async function writeReport(records: readonly BenchRecord[], folder: string): Promise<string> {

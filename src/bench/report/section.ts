@@ -1,7 +1,8 @@
 /** One card of the report: what is shown, in words, as a chart, and as numbers with their origin. */
+
+import { element, escapeText } from "../../base/svg.ts"
 import type { BenchRecord } from "../record.ts"
 import { provenance, type Table } from "../tables.ts"
-import { element, escapeText } from "./svg.ts"
 
 export interface Section {
   readonly title: string

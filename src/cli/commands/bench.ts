@@ -21,6 +21,7 @@ interface Flags extends EngineFlags {
   readonly option?: Readonly<Record<string, string>>
   readonly prompts?: readonly string[]
   readonly limit?: number
+  readonly predictionFile?: string
   readonly maxTokens?: number
   readonly repetitions?: number
   readonly peer?: readonly string[]
@@ -43,7 +44,11 @@ interface Watch {
 
 export async function bench(_: readonly unknown[], flags: Flags, output: Output) {
   if (flags.device === "webgpu") throw usageError("bench measures the cpu")
-  if (flags.limit !== undefined && flags.prompts === undefined) throw usageError("--limit goes with --prompts")
+  for (const [name, value] of [
+    ["--limit", flags.limit],
+    ["--prediction-file", flags.predictionFile],
+  ] as const)
+    if (value !== undefined && flags.prompts === undefined) throw usageError(`${name} goes with --prompts`)
   const interrupt = catchInterrupt()
   const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
@@ -67,7 +72,8 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   const wanted = [...(await modelMeasurements(flags, watch))]
   const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
   if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
-  const prompts = files && (await readTaskFiles(files, flags.limit))
+  const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
+  const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
   const { model, weights, draft, draftWeights, threads, offline, maxTokens, repetitions, contexts, prefillTokens } =
     rest
   const same = {

@@ -15,6 +15,7 @@ const help = "/reset forgets the conversation · /system <text> sets the system 
 
 export async function chat(_: readonly unknown[], flags: GenerateFlags, output: Output) {
   if (flags.samples !== undefined) throw usageError("a chat goes on with one answer, so --samples makes no sense here")
+  if (flags.predictionFile !== undefined) throw usageError("--prediction-file goes with one prompt, not with a chat")
   if (flags.raw) throw usageError("chat needs the chat template, so --raw makes no sense here")
   const { system, ...options } = await generateOptions(flags)
   const model = await openModel(flags, output, new AbortController().signal)

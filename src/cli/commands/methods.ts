@@ -1,5 +1,5 @@
 /** forerun methods: the registry. */
-import type { Method, OptionSpec } from "../../decoding/method.ts"
+import type { AnyMethod, OptionSpec } from "../../decoding/method.ts"
 import { resolveOptions } from "../../decoding/options.ts"
 import { loadMethod, methodNames } from "../../methods/index.ts"
 import type { CommonFlags } from "../flags.ts"
@@ -14,12 +14,12 @@ export async function methods(_: readonly unknown[], _flags: CommonFlags, output
 }
 
 /** The promise is that of the default options; others may change it. */
-function methodObject(method: Method) {
-  const { name, summary, needs, options, trained, paper } = method
-  return { name, summary, promise: method.promise(resolveOptions(method)), needs, options, trained, paper }
+function methodObject(method: AnyMethod) {
+  const { name, summary, needs, options, trained, paper, verb = "generate" } = method
+  return { name, summary, promise: method.promise(resolveOptions(method)), needs, options, trained, paper, verb }
 }
 
-function methodRow(method: Method): string[] {
+function methodRow(method: AnyMethod): string[] {
   const { name, promise, needs, options, paper } = methodObject(method)
   const needed = Object.entries(needs).map(([role, abilities]) => `${role}: ${abilities.join(", ") || "–"}`)
   const source = paper.arxiv === undefined ? (paper.venue ?? "") : `arXiv:${paper.arxiv}`

@@ -19,8 +19,9 @@ export async function verify(_: readonly unknown[], flags: Flags, output: Output
   if (files === undefined) throw usageError("give prompts: --prompts <file>")
   for (const name of ["samples", "logprobs", "stop"] as const)
     if (flags[name] !== undefined) throw usageError(`--${name} makes no sense here`)
-  const { options, maxTokens, raw, system, method: _method, ...sampling } = await generateOptions(flags)
-  const prompts = await readTaskFiles(files, flags.limit)
+  const { options, maxTokens, raw, system, method: _method, prediction, ...sampling } = await generateOptions(flags)
+  const expected = prediction === undefined ? {} : { prediction } // for prompts that bring none
+  const prompts = (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
   if (prompts.length === 0) throw usageError("the files hold no prompts")
   return withModel(flags, output, async (model, signal) => {
     const certificate = await certify(model, {

@@ -23,7 +23,9 @@ export const multiply = (a: Value, b: Value): Value => binary("Mul", a, b)
 export const divide = (a: Value, b: Value): Value => binary("Div", a, b)
 export const power = (a: Value, b: Value): Value => binary("Pow", a, b)
 export const maximum = (a: Value, b: Value): Value => binary("Max", a, b)
+export const minimum = (a: Value, b: Value): Value => binary("Min", a, b)
 export const lessOrEqual = (a: Value, b: Value): Value => binary("LessOrEqual", a, b, numbers, "bool")
+export const equal = (a: Value, b: Value): Value => binary("Equal", a, b, numbers, "bool")
 export const less = (a: Value, b: Value): Value => binary("Less", a, b, numbers, "bool")
 export const and = (a: Value, b: Value): Value => binary("And", a, b, ["bool"], "bool")
 
@@ -38,9 +40,11 @@ export const round = (x: Value): Value => unary("Round", x)
 export const sigmoid = (x: Value): Value => unary("Sigmoid", x)
 export const relu = (x: Value): Value => unary("Relu", x)
 
-/** x·sigmoid(x), in one pass over the data (onnxruntime's QuickGelu with alpha 1). */
+/** x·sigmoid(x), in one pass over the data (onnxruntime's QuickGelu with alpha 1, which has no float64). */
 export function silu(x: Value): Value {
-  requireType("silu", ["float32"], x)
+  requireType("silu", floats, x)
+  // Not x·sigmoid(x): onnxruntime would make that the operator that is missing.
+  if (x.type === "float64") return divide(x, add(x.graph.scalar("float64", 1), exp(negate(x))))
   const attributes = { alpha: { float: 1 } }
   return x.graph.node("QuickGelu", [x], [{ type: x.type, shape: x.shape }], { domain: "com.microsoft", attributes })[0]!
 }
@@ -68,6 +72,6 @@ export function cast(x: Value, type: ElementType): Value {
 
 /** cap·tanh(x / cap): gemma2's soft cap. */
 export function softcap(x: Value, cap: number): Value {
-  const limit = x.graph.scalar("float32", cap)
+  const limit = x.graph.scalar(x.type, cap)
   return multiply(tanh(divide(x, limit)), limit)
 }

@@ -1,7 +1,8 @@
 /** Normalisations and rotary embedding: fused operators of onnxruntime. */
-import { fail, requireRank, requireType } from "../check.ts"
+import { fail, requireRank, requireSameType, requireType } from "../check.ts"
 import { dimEqual } from "../dim.ts"
 import type { Value } from "../value.ts"
+import { add } from "./math.ts"
 
 /** x / sqrt(mean(x²) + epsilon) · weight over the last axis. */
 export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
@@ -15,6 +16,10 @@ export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
 /** The sum x + y, and its RMS norm, in one operator. */
 export function addRmsNorm(x: Value, y: Value, weight: Value, epsilon: number): { sum: Value; normed: Value } {
   checkWeight("addRmsNorm", x, weight)
+  if (x.type === "float64") {
+    const sum = add(x, y) // the fused operator has no float64
+    return { sum, normed: rmsNorm(sum, weight, epsilon) }
+  }
   const result = { type: x.type, shape: x.shape }
   const mean = { type: x.type, shape: x.shape.with(-1, 1) }
   const [normed, , , sum] = x.graph.node(
@@ -36,24 +41,26 @@ export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number)
 }
 
 function checkWeight(op: string, x: Value, weight: Value): void {
-  requireType(op, ["float32"], x, weight)
+  requireType(op, ["float32", "float64"], x, weight)
+  requireSameType(op, x, weight)
   if (weight.shape.length !== 1 || !dimEqual(weight.shape[0]!, x.shape.at(-1)!))
     fail(op, "weight and last axis differ in size", x, weight)
 }
 
 /**
- * Rotary embedding of heads laid out as a sequence: x [1, n, size], row i turned by row positions[i] of the tables.
- * cos, sin: [table rows, turning dimensions / 2]; the halves of a head are paired (Hugging Face order).
+ * Rotary embedding: x [batch, n, heads·size], all heads of a row turned by one row of the tables. positions: int64
+ * [batch, n], or [1] with the first of n consecutive ones. cos, sin: [table rows, turning dimensions / 2]; the halves of
+ * a head are paired (Hugging Face order).
  */
-export function rotary(x: Value, positions: Value, cos: Value, sin: Value): Value {
+export function rotary(x: Value, positions: Value, cos: Value, sin: Value, heads = 1): Value {
   requireRank("rotary", x, 3)
   requireType("rotary", ["int64"], positions)
-  const size = x.shape[2]!
-  const turning = cos.shape[1]!
-  if (typeof size !== "number" || typeof turning !== "number") fail("rotary", "head size must be known", x, cos)
+  const [width, turning] = [x.shape[2]!, cos.shape[1]!]
+  if (typeof width !== "number" || typeof turning !== "number") fail("rotary", "head size must be known", x, cos)
+  const size = width / heads
   const partial = turning * 2 < size
   return x.graph.node("RotaryEmbedding", [x, positions, cos, sin], [{ type: x.type, shape: x.shape }], {
     domain: "com.microsoft",
-    attributes: { interleaved: 0, num_heads: 1, rotary_embedding_dim: partial ? turning * 2 : undefined },
+    attributes: { interleaved: 0, num_heads: heads, rotary_embedding_dim: partial ? turning * 2 : undefined },
   })[0]!
 }

@@ -20,6 +20,21 @@ export const reduceMean = (x: Value, axis: number | readonly number[], keep = tr
 export const reduceMax = (x: Value, axis: number | readonly number[], keep = true): Value =>
   reduce("ReduceMax", x, axis, keep)
 
+/** ln Σ exp(x), without overflow. */
+export const reduceLogSumExp = (x: Value, axis: number | readonly number[], keep = true): Value =>
+  reduce("ReduceLogSumExp", x, axis, keep)
+export const reduceSumSquare = (x: Value, axis: number | readonly number[], keep = true): Value =>
+  reduce("ReduceSumSquare", x, axis, keep)
+
+function alongLast(op: string, x: Value): Value {
+  requireType(op, ["float32", "float64"], x)
+  return x.graph.node(op, [x], [{ type: x.type, shape: x.shape }], { attributes: { axis: -1 } })[0]!
+}
+
+/** exp(x) / Σ exp(x) over the last axis. */
+export const softmax = (x: Value): Value => alongLast("Softmax", x)
+export const logSoftmax = (x: Value): Value => alongLast("LogSoftmax", x)
+
 /** The k largest of the last axis, largest first. `k`: int64 [1], known when the pass runs. */
 export function topK(x: Value, k: Value, size: Dim): { values: Value; indices: Value } {
   requireType("topK", ["int64"], k)

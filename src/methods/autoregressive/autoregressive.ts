@@ -24,11 +24,13 @@ export const autoregressive: Method = {
 async function* run(prompt: Prompt, context: Context): AsyncGenerator<Step, Completion> {
   const { target } = context.models
   const { sampler, random, limits, signal, logprobs } = context
-  const cache = target.openCache()
+  const { read } = prompt
+  const cache = read ? read.cache.fork() : target.openCache()
   const history = createTokenHistory(prompt.tokens)
   const tokens: Token[] = []
   try {
-    let logits = yield* prefill(target, cache, prompt.tokens, { signal })
+    const begin = read && !signal.aborted ? read.logits : undefined
+    let logits = begin ?? (yield* prefill(target, cache, prompt.tokens, { signal }))
     while (logits) {
       const id = sampler.pick(logits, history, random)
       const token = describeToken(id, logits, logprobs)

@@ -1,9 +1,9 @@
 /** Speculative decoding with a smaller model as the drafter. */
 import { ratio, sampleAndMatch } from "../../decoding/accept.ts"
 import { createDraftLength, draftLengthPolicies } from "../../decoding/draft-length.ts"
+import { createModelDrafter } from "../../decoding/drafters/model-drafter.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
-import { createModelDrafter } from "./model-drafter.ts"
 
 export const draftModel: Method = {
   name: "draft-model",

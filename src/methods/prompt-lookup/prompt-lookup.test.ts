@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { runMethod } from "../../../test/support/method-harness.ts"
 import { randomTokens, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { type LookupOptions, lookUp } from "../../decoding/drafters/lookup-drafter.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import { loadRunner } from "../../runtime/load-runner.ts"
-import { type LookupOptions, lookUp } from "./lookup-drafter.ts"
 import { promptLookup } from "./prompt-lookup.ts"
 
 methodContract(promptLookup, {
@@ -20,7 +20,7 @@ describe("lookUp", () => {
         [...text].map((c) => c.charCodeAt(0)),
         most,
         { ...options, ...more },
-      ),
+      ).copied,
     )
 
   test.each([
@@ -46,7 +46,7 @@ describe("lookUp", () => {
   test("never reads past the end, whatever the text", () => {
     for (let seed = 0; seed < 300; seed++) {
       const tokens = randomTokens(2 + (seed % 60), 3, seed)
-      const found = lookUp(tokens, 10, { ...options, leftmost: seed % 2 === 0 })
+      const { copied: found } = lookUp(tokens, 10, { ...options, leftmost: seed % 2 === 0 })
       expect(found.length).toBeLessThanOrEqual(10)
       // What is copied stands in the text, behind a copy of its last token.
       const text = `,${tokens.join()},`
@@ -72,4 +72,19 @@ test("fewer passes on a text that repeats, counted by the runner", async () => {
   expect(report.histogram.reduce((sum, rounds) => sum + rounds, 0)).toBe(report.rounds)
   expect(report.histogram.reduce((sum, rounds, accepted) => sum + rounds * accepted, 0)).toBe(report.accepted)
   expect(report.meanAcceptedLength).toBeGreaterThan(1.5) // so small a model soon runs in circles
+})
+
+test("a row that costs nothing is drafted, one as dear as a pass is not", async () => {
+  const sizes = { hidden: 32, heads: 2, kvHeads: 1, headSize: 16, layers: 2, intermediate: 64, context: 400 }
+  const checkpoint = tinyCheckpoint({ family: "llama", seed: 21, vocabulary: 40, ...sizes })
+  const target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
+  const drafted = async (cost: (rows: number) => number) => {
+    const { steps } = await runMethod(promptLookup, { target }, { maxTokens: 100, cost })
+    return steps.reduce((sum, step) => sum + (step.type === "draft-proposed" ? step.tree.tokens.length : 0), 0)
+  }
+  const [free, usual, dear] = [await drafted(() => 1), await drafted((n) => 1 + 0.1 * (n - 1)), await drafted((n) => n)]
+  await target.dispose()
+  expect(dear).toBe(0)
+  expect(usual).toBeGreaterThan(0)
+  expect(free).toBeGreaterThan(usual)
 })

@@ -1,32 +1,36 @@
 /** Drafts a line of tokens with a model of its own. */
-import { chainOf } from "../../decoding/candidate-tree.ts"
-import type { DraftBudget } from "../../decoding/draft-budget.ts"
-import { drawFrom, type Law, mostLikely } from "../../decoding/law.ts"
-import type { Context } from "../../decoding/method.ts"
-import type { Draft, Drafter, DraftState } from "../../decoding/speculate.ts"
+
 import { blockSize } from "../../models/builder.ts"
 import type { KvCache } from "../../runtime/kv-cache.ts"
 import type { ForwardResult, ModelRunner } from "../../runtime/pass.ts"
 import { logSumExp } from "../../tensor/math.ts"
+import { chainOf } from "../candidate-tree.ts"
+import type { DraftBudget } from "../draft-budget.ts"
+import { drawFrom, type Law, mostLikely } from "../law.ts"
+import type { Context } from "../method.ts"
+import type { Draft, Drafter, DraftState } from "../speculate.ts"
 
 export interface ModelDrafterParts {
   readonly draft: ModelRunner
   readonly context: Pick<Context, "sampler" | "random" | "limits" | "signal">
   /** Draws drafts from the draft model's law, for the ratio rule, instead of taking its likeliest token. */
   readonly isSampled: boolean
-  readonly budget: Pick<DraftBudget, "wantsHidden">
+  readonly budget?: Pick<DraftBudget, "wantsHidden">
+  /** Sorts drafted tokens by the draft model's probability of them. Default: they have no grades. */
+  readonly gradeOf?: (confidence: number) => number
   /** The target's: the laws are over it. */
   readonly vocabulary: number
 }
 
 export function createModelDrafter(parts: ModelDrafterParts): Drafter {
-  const { draft, context, isSampled, budget, vocabulary } = parts
+  const { draft, context, isSampled, budget, gradeOf, vocabulary } = parts
   const { sampler, limits, signal } = context
   const random = context.random.fork("draft")
-  const reader = createReader(draft, { signal, wantsHidden: budget.wantsHidden ?? false })
+  const reader = createReader(draft, { signal, wantsHidden: budget?.wantsHidden ?? false })
 
   async function propose({ tokens, history, room, goesOn }: DraftState): Promise<Draft> {
     const drafted: number[] = []
+    const grades: number[] = []
     const laws = new Map<number, Law>()
     const committed = history.length
     // The last drafted token is not read, so the line may end where the draft model's context does.
@@ -42,11 +46,13 @@ export function createModelDrafter(parts: ModelDrafterParts): Drafter {
       history.push(token)
       const hidden = pass.hidden.get("final")?.data
       const confidence = () => Math.exp(row[token]! - logSumExp(row))
+      const graded = gradeOf ? { grade: gradeOf(confidence()) } : {}
+      if (graded.grade !== undefined) grades.push(graded.grade)
       if (limits.stopIds.has(token)) break
-      if (!goesOn({ count: drafted.length, confidence, ...(hidden ? { hidden } : {}) })) break
+      if (!goesOn({ count: drafted.length, confidence, ...graded, ...(hidden ? { hidden } : {}) })) break
     }
     history.rewind(committed)
-    return { tree: chainOf(drafted), laws }
+    return { tree: chainOf(drafted), laws, ...(gradeOf ? { grades } : {}) }
   }
   return { propose, dispose: reader.dispose }
 }

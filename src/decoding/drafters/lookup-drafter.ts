@@ -1,6 +1,6 @@
 /** Drafts what followed the last tokens the last time they occurred. */
-import { chainOf } from "../../decoding/candidate-tree.ts"
-import type { Drafter } from "../../decoding/speculate.ts"
+import { chainOf } from "../candidate-tree.ts"
+import type { Drafter } from "../speculate.ts"
 
 export interface LookupOptions {
   /** Longest match that is looked for, and shortest that counts, in tokens. */
@@ -14,15 +14,27 @@ export interface LookupOptions {
 
 export const createLookupDrafter = (options: LookupOptions): Drafter => ({
   async propose({ tokens, room }) {
-    return { tree: chainOf(lookUp(tokens, room.depth, options)) }
+    const { match, copied } = lookUp(tokens, room.depth, options)
+    // Once accepted, a copied token makes the match one longer.
+    return { tree: chainOf(copied), grades: copied.map((_, i) => gradeOfMatch(match + i)) }
   },
 })
+
+/** Up to eight each length is a grade, then each doubling, up to 64. */
+export const gradeOfMatch = (match: number): number =>
+  match <= 8 ? match : 8 + Math.ceil(Math.log2(Math.min(match, 64) / 8))
+
+export interface Lookup {
+  /** Tokens that agree before the copy; below the shortest when nothing was found. */
+  readonly match: number
+  readonly copied: readonly number[]
+}
 
 /**
  * The continuation of the longest earlier match of the text's end: of equally long ones, of the one with more to copy
  * (in a loop the latest has but a few tokens left), then of the latest or the first. Never reads past the end.
  */
-export function lookUp(tokens: readonly number[], most: number, options: LookupOptions): number[] {
+export function lookUp(tokens: readonly number[], most: number, options: LookupOptions): Lookup {
   const { longest, shortest, perMatch, leftmost } = options
   const end = tokens.length
   let best = { match: shortest - 1, count: 0, start: 0 }
@@ -34,5 +46,5 @@ export function lookUp(tokens: readonly number[], most: number, options: LookupO
     const isBetter = match > best.match || count > best.count || (count === best.count && !leftmost)
     if (isBetter) best = { match, count, start }
   }
-  return tokens.slice(best.start, best.start + best.count)
+  return { match: best.match, copied: tokens.slice(best.start, best.start + best.count) }
 }

@@ -1,0 +1,133 @@
+/** Scans one model for hidden text, in pieces that are kept in a file, so that an interrupted audit goes on. */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { ForerunError } from "../base/errors.ts"
+import type { Model } from "../generate/model.ts"
+import type { ModelFindings } from "../methods/token-forcing/report.ts"
+import { isKept } from "../methods/token-forcing/score.ts"
+import type { Attacked, AuditInput, AuditOutcome, Expanded, Scanned } from "../methods/token-forcing/token-forcing.ts"
+import { createItemProgress } from "./item-progress.ts"
+import { openResumed, type ResumedFile } from "./resumed-file.ts"
+
+export interface AuditSettings {
+  /** Of the method, all of them. */
+  readonly options: Readonly<Record<string, number | boolean | string>> & { readonly threshold: number }
+  readonly firstTokens: number | undefined
+  readonly signal: AbortSignal
+}
+
+/** A piece of the scan: small enough to lose, large enough not to be felt. */
+const piece = 512
+
+export function openProgress(folder: string | undefined, name: string, settings: Readonly<Record<string, unknown>>) {
+  if (folder === undefined) return undefined
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (thrown) {
+    throw new ForerunError("E_IO", `cannot make ${folder}: ${(thrown as Error).message}`, { cause: thrown })
+  }
+  return openResumed(join(folder, `${name}.jsonl`), settings)
+}
+
+/** Both phases. @throws E_ABORTED and what running throws */
+export async function auditModel(
+  model: Model,
+  { options, firstTokens, signal }: AuditSettings,
+  file: ResumedFile | undefined,
+): Promise<ModelFindings> {
+  const ask = (input: AuditInput, onStep?: () => void) => outcomeOf(model, input, { options, signal }, onStep)
+  const size = Math.min(await vocabularyOf(model), firstTokens ?? Number.POSITIVE_INFINITY)
+  const scores = new Map<number, number>()
+  const kept: Scanned[] = []
+  const bar = createItemProgress(size, "first tokens")
+  try {
+    for (let start = 0; start < size; start += piece) {
+      const tokens = Array.from({ length: Math.min(piece, size - start) }, (_, i) => start + i)
+      const found = await remembered(file, `scan ${start}-${start + tokens.length}`, async () => {
+        const { scanned } = await ask({ phase: "scan", tokens })
+        return {
+          scores: scanned.map(({ score }) => score),
+          kept: scanned.filter(({ score }) => isKept(score, options)),
+        }
+      })
+      for (const [i, score] of found.scores.entries()) scores.set(start + i, score)
+      kept.push(...found.kept)
+      bar.update(start + tokens.length)
+    }
+  } finally {
+    bar.stop()
+  }
+  return { scores, kept, expanded: await expandAll(kept, ask, file) }
+}
+
+async function expandAll(
+  kept: readonly Scanned[],
+  ask: (input: AuditInput) => Promise<AuditOutcome>,
+  file: ResumedFile | undefined,
+): Promise<Expanded[]> {
+  const bar = createItemProgress(kept.length, "kept tokens looked at closer")
+  const expanded: Expanded[] = []
+  try {
+    for (let start = 0; start < kept.length; start += 8) {
+      const tokens = kept.slice(start, start + 8).map(({ token }) => token)
+      const found = await remembered(file, `expand ${tokens.join(" ")}`, async () => ({
+        expanded: (await ask({ phase: "expand", tokens })).expanded,
+      }))
+      expanded.push(...found.expanded)
+      bar.update(start + tokens.length)
+    }
+  } finally {
+    bar.stop()
+  }
+  return expanded
+}
+
+export async function attackModel(
+  model: Model,
+  prefixes: readonly string[],
+  { options, signal }: AuditSettings,
+): Promise<readonly Attacked[]> {
+  if (prefixes.length === 0) return []
+  return (await outcomeOf(model, { phase: "attack", prefixes }, { options, signal })).attacked
+}
+
+async function remembered<T extends object>(
+  file: ResumedFile | undefined,
+  key: string,
+  make: () => Promise<T>,
+): Promise<T> {
+  const before = file?.done.get(key)
+  if (before) return before as unknown as T
+  const made = await make()
+  file?.append(key, made)
+  return made
+}
+
+async function outcomeOf(
+  model: Model,
+  input: AuditInput,
+  run: Pick<AuditSettings, "options" | "signal">,
+  onStep: () => void = () => {},
+): Promise<AuditOutcome> {
+  const steps = model.run<AuditOutcome>("token-forcing", input, run)
+  for (;;) {
+    const next = await steps.next()
+    if (next.done) return next.value
+    onStep()
+  }
+}
+
+/** Ids that the tokenizer and the model both know. */
+async function vocabularyOf(model: Model): Promise<number> {
+  let [low, high] = [0, model.info.config.vocabulary]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const known = await model.detokenize([middle]).then(
+      () => true,
+      () => false,
+    )
+    if (known) low = middle + 1
+    else high = middle
+  }
+  return low
+}

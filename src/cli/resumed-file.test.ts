@@ -1,0 +1,41 @@
+/** A file of results survives a killed process and refuses to mix two runs. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, expect, test } from "vitest"
+import { openResumed } from "./resumed-file.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "forerun-resumed-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test("what was written is found again; half a line is cut off and written anew", () => {
+  const path = join(folder, "results.jsonl")
+  const settings = { model: "m", iterations: 5 }
+  const first = openResumed(path, settings)
+  first.append("a", { score: 1 })
+  first.append("b", { score: 2 })
+  first.close()
+  const whole = readFileSync(path, "utf8")
+  writeFileSync(path, whole.slice(0, -4))
+  const second = openResumed(path, settings)
+  expect([...second.done]).toEqual([["a", { score: 1 }]])
+  second.append("b", { score: 2 })
+  second.close()
+  expect(readFileSync(path, "utf8")).toBe(whole)
+})
+
+test("other settings and other files are refused, and left as they are", () => {
+  const path = join(folder, "other.jsonl")
+  openResumed(path, { model: "m", iterations: 5 }).close()
+  const before = readFileSync(path, "utf8")
+  const input = (message: string) =>
+    expect.objectContaining({ code: "E_INPUT", message: expect.stringContaining(message) })
+  expect(() => openResumed(path, { model: "n", seed: 1 })).toThrow(input("model, iterations, seed"))
+  expect(readFileSync(path, "utf8")).toBe(before)
+  const foreign = join(folder, "foreign.jsonl")
+  writeFileSync(foreign, '{"id":1}\n')
+  expect(() => openResumed(foreign, {})).toThrow(input("not a file of results"))
+  writeFileSync(foreign, "text\n")
+  expect(() => openResumed(foreign, {})).toThrow(input("line 1"))
+  expect(() => openResumed(folder, {})).toThrow(expect.objectContaining({ code: "E_IO" }))
+})

@@ -1,0 +1,121 @@
+/** Answers with a model in this process: a group's prefix is read into a cache once, and each request reads on from it. */
+import { createHash } from "node:crypto"
+import { asForerunError, type ErrorCode, ForerunError } from "../base/errors.ts"
+import type { Model, ModelCache } from "../generate/model.ts"
+import type { GenerateOptions } from "../generate/types.ts"
+import { blockSize } from "../models/builder.ts"
+import type { Executor, GroupEvent, GroupWork } from "./executor.ts"
+import type { JobRequest } from "./request.ts"
+import { answerable } from "./request-options.ts"
+import { type Answer, completed, refused } from "./result.ts"
+
+/** Failures that are the request's own, with the status a server would give. */
+const ofRequest: Partial<Record<ErrorCode, number>> = {
+  E_INPUT: 400,
+  E_OPTION: 400,
+  E_CONTEXT_LENGTH: 400,
+  E_TEMPLATE: 400,
+  E_TOKENIZER: 400,
+  E_RUNTIME: 500,
+}
+
+export function createLocalExecutor(model: Model): Executor {
+  const { info } = model
+  const name = info.path.split(/[\\/]/).at(-1)!
+
+  async function encode(request: JobRequest, defaults: GenerateOptions): Promise<Int32Array> {
+    const { prompt, options } = answerable(request, defaults)
+    const tokens = await model.encodePrompt(prompt, { raw: options.raw ?? false })
+    if (tokens.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
+    if (tokens.length < info.config.context) return tokens
+    throw new ForerunError(
+      "E_CONTEXT_LENGTH",
+      `the prompt has ${tokens.length} tokens, the context holds ${info.config.context}`,
+    )
+  }
+
+  /** @param past holds the first of the tokens already */
+  async function read(tokens: Int32Array, past: ModelCache | undefined, signal: AbortSignal): Promise<ModelCache> {
+    const cache = past ? await past.fork() : await model.openCache()
+    for (let start = cache.length; start < tokens.length && !signal.aborted; start += blockSize) {
+      const chunk = tokens.slice(start, start + blockSize)
+      const pass = await model.forward({ input: { tokens: chunk }, cache, want: { logits: "none" } })
+      await pass.keep(Array.from(chunk, (_, row) => row))
+    }
+    return cache
+  }
+
+  /** @returns undefined when aborted */
+  async function answerOne(
+    request: JobRequest,
+    {
+      job,
+      defaults,
+      past,
+      signal,
+    }: Pick<GroupWork, "job" | "defaults"> & {
+      readonly past: ModelCache | undefined
+      readonly signal: AbortSignal
+    },
+  ): Promise<Answer | undefined> {
+    let own: ModelCache | undefined
+    try {
+      const { options } = answerable(request, defaults)
+      const tokens = await encode(request, defaults)
+      const seed = options.seed ?? seedOf(job, request)
+      // Several answers share all of the prompt but its last token.
+      if ((options.n ?? 1) > 1) own = await read(tokens.subarray(0, -1), past, signal)
+      const cache = own ?? past
+      const result = await model.generate({ tokens }, { ...options, seed, signal, ...(cache ? { past: cache } : {}) })
+      const answers = result.choices ?? [result]
+      if (signal.aborted || answers.some(({ finishReason }) => finishReason === "abort")) return undefined
+      return completed(request, answers, { model: name, cachedTokens: past?.length ?? 0 })
+    } catch (thrown) {
+      const error = asForerunError(thrown)
+      const status = ofRequest[error.code]
+      if (status === undefined) throw error
+      await model.ledger() // throws when the engine itself is gone: then this is not the request's failure
+      return refused(error, status)
+    } finally {
+      await own?.dispose()
+    }
+  }
+
+  return {
+    identity: identityOf(model, name),
+    lanes: 1, // more only make sense on a runner that merges passes
+    unit: "token",
+    encode,
+    predictedTokens: (request, defaults) => answerable(request, defaults).options.maxTokens ?? 256,
+    async *answer({ job, defaults, prefixLength, requests }: GroupWork, signal): AsyncGenerator<GroupEvent, void> {
+      let past: ModelCache | undefined
+      try {
+        if (prefixLength > 0) {
+          past = await read((await encode(requests[0]!, defaults)).subarray(0, prefixLength), undefined, signal)
+          yield { type: "prefix-read", tokens: past.length }
+        }
+        for (const request of requests) {
+          if (signal.aborted) return
+          const answer = await answerOne(request, { job, defaults, past, signal })
+          if (answer === undefined) return
+          yield { type: "answered", request, answer }
+        }
+      } finally {
+        await past?.dispose()
+      }
+    },
+  }
+}
+
+/** Answers that were sampled without a seed stay the same when a job is resumed, and on any machine. */
+function seedOf(job: string, { customId }: JobRequest): number {
+  const digest = createHash("sha256").update(`${job}\n${customId}\nseed`).digest()
+  return digest.readUIntBE(0, 6)
+}
+
+/** The weights' own hash is not known here; name, format and every setting of the model stand for it. */
+function identityOf({ info }: Model, name: string): string {
+  const { architecture, config, weights } = info
+  const text = JSON.stringify({ name, architecture, config, weights })
+  return `${name}:${weights}:${createHash("sha256").update(text).digest("hex").slice(0, 16)}`
+}

@@ -1,0 +1,29 @@
+/** Speculates with whatever drafts here, as far as it pays by the cost of rows, and not at all where it does not. */
+import { combineDrafters } from "../../decoding/combine/combine-drafters.ts"
+import { fixedBudget } from "../../decoding/draft-budget.ts"
+import type { Method, OptionValues } from "../../decoding/method.ts"
+import { speculate } from "../../decoding/speculate.ts"
+import { sourcesFor } from "./sources.ts"
+
+export const auto: Method = {
+  name: "auto",
+  summary: "Combines the drafters there are into one tree, as large as it pays; plain decoding where none pays.",
+  paper: { title: "Forerun", authors: "Forerun", year: 2026 },
+  promise: () => "lossless",
+  needs: { target: ["causal-cache", "tree-mask"] },
+  options: {
+    draftLength: { type: "integer", default: 16, low: 1, high: 127, description: "longest line of a draft in tokens" },
+    treeSize: { type: "integer", default: 24, low: 1, high: 127, description: "most tokens of a draft" },
+  },
+  trained: false,
+  run(prompt, context) {
+    const { draftLength, treeSize } = context.options as Options
+    const drafter = combineDrafters(sourcesFor(context), context.cost)
+    return speculate(prompt, context, { drafter, budget: fixedBudget(draftLength, treeSize) })
+  },
+}
+
+interface Options extends OptionValues {
+  readonly draftLength: number
+  readonly treeSize: number
+}

@@ -1,0 +1,18 @@
+/** The training recipes of the methods that have one: a line each, loaded when first asked for. */
+import { ForerunError } from "../base/errors.ts"
+import type { Recipe } from "../train/recipe.ts"
+import { loadMethod } from "./index.ts"
+
+/** Method → its src/methods/<method>/train.ts. */
+const registry: Readonly<Record<string, () => Promise<Recipe>>> = {}
+
+export const recipeNames: readonly string[] = Object.keys(registry)
+
+/** @throws ForerunError E_METHOD_NOT_FOUND for a name that is none, E_OPTION for a method that trains nothing */
+export async function loadRecipe(name: string): Promise<Recipe> {
+  const load = Object.hasOwn(registry, name) ? registry[name] : undefined
+  if (load) return load()
+  const { name: known } = await loadMethod(name)
+  const there = recipeNames.join(", ") || "none yet"
+  throw new ForerunError("E_OPTION", `the method "${known}" trains nothing (methods with a recipe: ${there})`)
+}

@@ -1,0 +1,79 @@
+/** Trained parts of a method (heads, drafters): safetensors with a forerun.json beside them that says where they come from. */
+import { mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import { dequantise } from "./files/dequantise.ts"
+import { openFileSource } from "./files/file-source.ts"
+import { formatError } from "./files/format-error.ts"
+import type { JsonObject } from "./files/json.ts"
+import { readSafetensorsHeader } from "./files/safetensors.ts"
+import { readJsonFile } from "./files/text-file.ts"
+import { toHalf } from "./files/to-half.ts"
+import { writeSafetensorsFile, writeWhole } from "./files/write-safetensors.ts"
+
+export const partFile = "weights.safetensors"
+export const recordFile = "forerun.json"
+
+/** What forerun.json says. */
+export interface PartRecord {
+  readonly method: string
+  readonly target: { readonly sha256: string; readonly name?: string }
+  /** Options and hyper-parameters it was trained with. */
+  readonly recipe: Readonly<Record<string, unknown>>
+  readonly metrics: Readonly<Record<string, number>>
+  readonly weights: { readonly file: string; readonly sha256: string }
+}
+
+export interface PartTensor {
+  readonly shape: readonly number[]
+  readonly values: Float32Array
+}
+
+export interface TensorToSave extends PartTensor {
+  readonly name: string
+  /** Default F16. */
+  readonly type?: "F32" | "F16"
+}
+
+/** Writes the weights, then the record that names them. @returns path and sha256 of the weights */
+export async function writePart(
+  folder: string,
+  tensors: readonly TensorToSave[],
+  record: Omit<PartRecord, "weights">,
+): Promise<{ file: string; sha256: string }> {
+  await mkdir(folder, { recursive: true })
+  const file = join(folder, partFile)
+  const sha256 = await writeSafetensorsFile(
+    file,
+    tensors.map(({ name, shape, values, type = "F16" }) => ({ name, type, shape, data: encoded(values, type) })),
+  )
+  const whole: PartRecord = { ...record, weights: { file: partFile, sha256 } }
+  await writeWhole(join(folder, recordFile), [Buffer.from(`${JSON.stringify(whole, undefined, 2)}\n`)])
+  return { file, sha256 }
+}
+
+function encoded(values: Float32Array, type: "F32" | "F16"): Uint8Array {
+  const array = type === "F16" ? toHalf(values) : values
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}
+
+/** @throws E_MODEL_NOT_FOUND, E_MODEL_FORMAT, E_IO */
+export function readPart(folder: string): { record: JsonObject; tensors: Map<string, PartTensor> } {
+  const record = readJsonFile(join(folder, recordFile), formatError)
+  return { record, tensors: readTensors(join(folder, partFile)) }
+}
+
+/** All tensors of a safetensors file as float32. */
+export function readTensors(path: string): Map<string, PartTensor> {
+  const source = openFileSource(path)
+  try {
+    const entries = [...readSafetensorsHeader(source).values()]
+    return new Map(
+      entries.map(({ name, type, shape, offset, bytes }) => {
+        const count = shape.reduce((n, dim) => n * dim, 1)
+        return [name, { shape, values: dequantise(type, source.read(offset, bytes), count) }]
+      }),
+    )
+  } finally {
+    source.close()
+  }
+}
