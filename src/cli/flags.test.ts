@@ -41,7 +41,9 @@ describe("the program", () => {
   it("has a --json and a --help on every verb", () => {
     const { commands } = createProgram(() => {})
     expect(commands.map((verb) => verb.name()).sort()).toEqual(
-      "bench chat detokenize generate inspect ls methods pull rm score tokenize train verify".split(" "),
+      "audit batch bench chat detokenize generate inspect ls methods pull race rank rm score tokenize train verify".split(
+        " ",
+      ),
     )
     for (const verb of commands) {
       expect(verb.options.map(({ long }) => long)).toContain("--json")
