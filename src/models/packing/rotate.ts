@@ -25,7 +25,8 @@ export function rotate(values: Float32Array, size: number): void {
     for (let half = 1; half < size; half *= 2)
       for (let pair = start; pair < start + size; pair += 2 * half)
         for (let i = pair; i < pair + half; i++) {
-          const [a, b] = [values[i]!, values[i + half]!]
+          const a = values[i]!
+          const b = values[i + half]!
           values[i] = a + b
           values[i + half] = a - b
         }

@@ -31,11 +31,18 @@ export function packRows8(values: Float32Array, rows: number, columns: number): 
   }
   // Tiles keep both the read rows and the written columns in the cache.
   for (let rowTile = 0; rowTile < rows; rowTile += tile)
-    for (let columnTile = 0; columnTile < columns; columnTile += tile)
-      for (let row = rowTile; row < Math.min(rows, rowTile + tile); row++)
-        for (let column = columnTile; column < Math.min(columns, columnTile + tile); column++) {
-          const value = values[row * columns + column]!
-          data[column * rows + row] = Math.floor(value * inverse[row]! + 0.5)
+    for (let columnTile = 0; columnTile < columns; columnTile += tile) {
+      const [lastRow, lastColumn] = [Math.min(rows, rowTile + tile), Math.min(columns, columnTile + tile)]
+      for (let row = rowTile; row < lastRow; row++) {
+        const scaled = inverse[row]!
+        const end = row * columns + lastColumn
+        let to = columnTile * rows + row
+        for (let from = row * columns + columnTile; from < end; from++) {
+          // Made positive before it is cut: rounds to the nearest.
+          data[to] = ((values[from]! * scaled + (largestWeight + 0.5)) | 0) - largestWeight
+          to += rows
         }
+      }
+    }
   return { data, scales }
 }
