@@ -1,6 +1,8 @@
 /** Policies for how far to draft ahead. Each is made for one run; what they decide by are the pure functions below. */
+
 import { ForerunError } from "../base/errors.ts"
 import { type DraftBudget, fixedBudget } from "./draft-budget.ts"
+import type { OptionTable } from "./method.ts"
 
 export const draftLengthPolicies = ["fixed", "heuristic", "confidence", "cumulative", "closed-form", "ema"] as const
 export type DraftLengthPolicy = (typeof draftLengthPolicies)[number]
@@ -138,3 +140,28 @@ export function smoothedLength(average: number, length: number, most: number): n
 }
 
 const clamp = (length: number, most: number): number => Math.max(1, Math.min(most, length))
+
+/** The options of a method whose draft length follows a policy; the defaults differ. */
+export const draftLengthOptions = (defaults: { readonly policy: string; readonly cost: number }): OptionTable => ({
+  draftLength: { type: "integer", default: 5, low: 1, high: 127, description: "longest draft in tokens" },
+  policy: {
+    type: "string",
+    default: defaults.policy,
+    choices: draftLengthPolicies,
+    description: "what decides how long a draft gets",
+  },
+  threshold: {
+    type: "number",
+    default: 0.4,
+    low: 0,
+    high: 1,
+    description: "confidence below which the policies confidence and cumulative stop drafting",
+  },
+  cost: {
+    type: "number",
+    default: defaults.cost,
+    low: 0,
+    high: 10,
+    description: "what a draft pass costs in passes of the target, for the policy closed-form",
+  },
+})

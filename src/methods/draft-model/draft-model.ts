@@ -1,6 +1,6 @@
 /** Speculative decoding with a smaller model as the drafter. */
 import { ratio, sampleAndMatch } from "../../decoding/accept.ts"
-import { createDraftLength, draftLengthPolicies } from "../../decoding/draft-length.ts"
+import { createDraftLength, draftLengthOptions } from "../../decoding/draft-length.ts"
 import { createModelDrafter } from "../../decoding/drafters/model-drafter.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
@@ -17,27 +17,7 @@ export const draftModel: Method = {
   promise: () => "lossless",
   needs: { target: ["causal-cache"], draft: ["causal-cache"] },
   options: {
-    draftLength: { type: "integer", default: 5, low: 1, high: 127, description: "longest draft in tokens" },
-    policy: {
-      type: "string",
-      default: "fixed",
-      choices: draftLengthPolicies,
-      description: "what decides how long a draft gets",
-    },
-    threshold: {
-      type: "number",
-      default: 0.4,
-      low: 0,
-      high: 1,
-      description: "confidence below which the policies confidence and cumulative stop drafting",
-    },
-    cost: {
-      type: "number",
-      default: 0.2,
-      low: 0,
-      high: 10,
-      description: "what a draft pass costs in passes of the target, for the policy closed-form",
-    },
+    ...draftLengthOptions({ policy: "fixed", cost: 0.2 }),
     drafts: {
       type: "string",
       default: "likeliest",

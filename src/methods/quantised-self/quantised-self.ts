@@ -1,6 +1,6 @@
 /** Speculates with the target's own checkpoint, held in a cheaper format. */
 
-import { createDraftLength, draftLengthPolicies } from "../../decoding/draft-length.ts"
+import { createDraftLength, draftLengthOptions } from "../../decoding/draft-length.ts"
 import { createModelDrafter } from "../../decoding/drafters/model-drafter.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
@@ -25,27 +25,7 @@ export const quantisedSelf: Method = {
       choices: weightFormats,
       description: "format of the drafting copy; it has to be cheaper than the target's to gain anything",
     },
-    draftLength: { type: "integer", default: 5, low: 1, high: 127, description: "longest draft in tokens" },
-    policy: {
-      type: "string",
-      default: "heuristic",
-      choices: draftLengthPolicies,
-      description: "what decides how long a draft gets",
-    },
-    threshold: {
-      type: "number",
-      default: 0.4,
-      low: 0,
-      high: 1,
-      description: "confidence below which the policies confidence and cumulative stop drafting",
-    },
-    cost: {
-      type: "number",
-      default: 0.8,
-      low: 0,
-      high: 10,
-      description: "what a draft pass costs in passes of the target, for the policy closed-form",
-    },
+    ...draftLengthOptions({ policy: "heuristic", cost: 0.8 }),
   },
   trained: false,
   run(prompt, context) {
