@@ -60,6 +60,9 @@ export function serialize(graph: Graph, location: string): SerializedModel {
     for (const tensor of tensors) bytesField(proto, 5, tensor)
     for (const value of graph.inputs) message(proto, 11, (w) => valueInfo(w, value))
     for (const value of graph.outputs) message(proto, 12, (w) => valueInfo(w, value))
+    // onnxruntime infers fewer sizes than are known here. What it cannot compare it cannot reuse, and its plan of
+    // buffers then takes time with the square of the graph's length.
+    for (const value of innerValues(graph, graph.body)) message(proto, 13, (w) => valueInfo(w, value))
   })
   for (const [domain, version] of [
     ["", 21],
@@ -85,6 +88,14 @@ export function externalBuffer(serialized: SerializedModel): Uint8Array {
   const buffer = new Uint8Array(serialized.externalBytes)
   for (const { offset, initializer } of serialized.external) buffer.set(checked(initializer), offset)
   return buffer
+}
+
+/** What nodes of a block compute, but for the graph's outputs, which carry their sizes already. */
+function innerValues(graph: Graph, block: Block): Value[] {
+  const outputs = new Set(graph.outputs.map(({ name }) => name))
+  return block.nodes.flatMap((node) =>
+    node.outputs.filter((name) => !outputs.has(name)).map((name) => graph.values.get(name)!),
+  )
 }
 
 function nodeProto(writer: BinaryWriter, node: Node): void {

@@ -18,7 +18,7 @@ import { dequantise } from "./files/dequantise.ts"
 import { heldExactly, packAsIs } from "./packing/as-is.ts"
 import { type PackedBlocks, packBlocks4, packBlocks8 } from "./packing/blocks.ts"
 import { hadamard, rotate, rotationSize } from "./packing/rotate.ts"
-import { packRows8 } from "./packing/rows.ts"
+import { createPackedRows, packRows8 } from "./packing/rows.ts"
 import type { TensorInfo, WeightSource } from "./weights.ts"
 
 /** Rows of some tensors of a checkpoint, stacked: [out, in]. Fused projections are one product over several tensors. */
@@ -42,8 +42,8 @@ export function matrixOf(source: WeightSource, name: string, tensors: readonly T
   return { name, out, in: tensors[0]!.shape[1]!, tensors, source, outliers }
 }
 
-/** Rows opened at a time: a large table never stands in memory as float32. */
-const chunkRows = 4096
+/** Rows opened at a time: few enough to stay in the processor's cache while they are packed. */
+const chunkRows = 256
 
 /** The matrix as float32, a run of rows at a time. */
 function* matrixChunks(matrix: Matrix): Generator<{ values: Float32Array; first: number; rows: number }> {
@@ -99,9 +99,12 @@ export const rows8Format: LinearFormat = (graph, matrix) => {
   const block = matrix.outliers ? rotationSize(matrix.in) : undefined
   const [data, scales] = packOnce(
     () => {
-      const values = matrixValues(matrix)
-      if (block !== undefined) rotate(values, block)
-      return packRows8(values, matrix.out, matrix.in)
+      const rows = createPackedRows(matrix.out, matrix.in)
+      for (const { values, first } of matrixChunks(matrix)) {
+        if (block !== undefined) rotate(values, block)
+        packRows8(rows, values, first, matrix.in)
+      }
+      return rows
     },
     (packed) => packed.data,
     (packed) => packed.scales,

@@ -22,14 +22,27 @@ export function hadamard(size: number): Float32Array {
 export function rotate(values: Float32Array, size: number): void {
   const scale = 1 / Math.sqrt(size)
   for (let start = 0; start < values.length; start += size) {
-    for (let half = 1; half < size; half *= 2)
-      for (let pair = start; pair < start + size; pair += 2 * half)
-        for (let i = pair; i < pair + half; i++) {
+    let half = 1
+    // Two steps at once: half as many values read and written.
+    for (; half * 4 <= size; half *= 4)
+      for (let four = start; four < start + size; four += 4 * half)
+        for (let i = four; i < four + half; i++) {
           const a = values[i]!
           const b = values[i + half]!
-          values[i] = a + b
-          values[i + half] = a - b
+          const c = values[i + 2 * half]!
+          const d = values[i + 3 * half]!
+          values[i] = a + b + (c + d)
+          values[i + half] = a - b + (c - d)
+          values[i + 2 * half] = a + b - (c + d)
+          values[i + 3 * half] = a - b - (c - d)
         }
+    if (half < size)
+      for (let i = start; i < start + half; i++) {
+        const a = values[i]!
+        const b = values[i + half]!
+        values[i] = a + b
+        values[i + half] = a - b
+      }
     for (let i = start; i < start + size; i++) values[i]! *= scale
   }
 }

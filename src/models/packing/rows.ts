@@ -13,36 +13,46 @@ export interface PackedRows {
   readonly scales: Float32Array
 }
 
-const tile = 64
+/** Rows turned together, in a tile that the cache holds: columns of the result lie too far apart to be written singly. */
+const tileRows = 64
 
-export function packRows8(values: Float32Array, rows: number, columns: number): PackedRows {
-  const data = new Int8Array(rows * columns)
-  const scales = new Float32Array(rows)
-  const inverse = new Float32Array(rows)
-  for (let row = 0; row < rows; row++) {
-    let largest = 0
-    for (let column = 0; column < columns; column++) {
-      const value = values[row * columns + column]!
-      const magnitude = value < 0 ? -value : value
-      if (magnitude > largest) largest = magnitude
+/** Where the rows of a matrix [rows, columns] are packed to. */
+export function createPackedRows(rows: number, columns: number): PackedRows {
+  return { data: new Int8Array(rows * columns), scales: new Float32Array(rows) }
+}
+
+/** Packs rows of `columns` values, the matrix's from `first` on. */
+export function packRows8(into: PackedRows, values: Float32Array, first: number, columns: number): void {
+  const { data, scales } = into
+  const tile = new Int8Array(tileRows * columns)
+  const columnsOfTile = Array.from({ length: columns }, (_, column) =>
+    tile.subarray(column * tileRows, (column + 1) * tileRows),
+  )
+  const rows = values.length / columns
+  for (let start = 0; start < rows; start += tileRows) {
+    const count = Math.min(tileRows, rows - start)
+    for (let row = 0; row < count; row++) {
+      const from = (start + row) * columns
+      scales[first + start + row] = packRow(values, from, from + columns, tile, row)
     }
-    scales[row] = largest / largestWeight
-    inverse[row] = largest === 0 ? 0 : largestWeight / largest
+    for (let column = 0, to = first + start; column < columns; column++, to += scales.length)
+      data.set(count === tileRows ? columnsOfTile[column]! : columnsOfTile[column]!.subarray(0, count), to)
   }
-  // Tiles keep both the read rows and the written columns in the cache.
-  for (let rowTile = 0; rowTile < rows; rowTile += tile)
-    for (let columnTile = 0; columnTile < columns; columnTile += tile) {
-      const [lastRow, lastColumn] = [Math.min(rows, rowTile + tile), Math.min(columns, columnTile + tile)]
-      for (let row = rowTile; row < lastRow; row++) {
-        const scaled = inverse[row]!
-        const end = row * columns + lastColumn
-        let to = columnTile * rows + row
-        for (let from = row * columns + columnTile; from < end; from++) {
-          // Made positive before it is cut: rounds to the nearest.
-          data[to] = ((values[from]! * scaled + (largestWeight + 0.5)) | 0) - largestWeight
-          to += rows
-        }
-      }
-    }
-  return { data, scales }
+}
+
+/** Packs values [from, end) to every `tileRows`-th entry of the tile. @returns the scale */
+function packRow(values: Float32Array, from: number, end: number, tile: Int8Array, row: number): number {
+  let low = 0
+  let high = 0
+  for (let i = from; i < end; i++) {
+    const value = values[i]!
+    if (value > high) high = value
+    if (value < low) low = value
+  }
+  const largest = Math.max(high, -low)
+  const inverse = largest === 0 ? 0 : largestWeight / largest
+  // Made positive before it is cut: rounds to the nearest.
+  for (let i = from, to = row; i < end; i++, to += tileRows)
+    tile[to] = ((values[i]! * inverse + (largestWeight + 0.5)) | 0) - largestWeight
+  return largest / largestWeight
 }
