@@ -164,6 +164,7 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--option <key=value>", "option of first-finish; repeatable (forerun methods lists them)", pair)
     .option("--method <name>", "what each lane runs (default autoregressive)")
     .option("--draft <model>", "model that drafts, for methods that need one")
+    .option("--part <folder>", "trained weights of that method")
     .option("--method-option <key=value>", "option of that method; repeatable", pair)
     .option("-n, --max-tokens <n>", "longest lane in tokens (default 512)", integer(1, 2 ** 31))
     .option("--temperature <t>", "default 0.6", number)
