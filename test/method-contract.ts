@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { tokenLogprobs } from "../src/decoding/logprobs.ts"
 import type { Context, Method } from "../src/decoding/method.ts"
+import type { OpenedPart } from "../src/decoding/method-part.ts"
 import { resolveOptions } from "../src/decoding/options.ts"
 import type { SamplingOptions } from "../src/decoding/sampling-options.ts"
 import { autoregressive } from "../src/methods/autoregressive/autoregressive.ts"
+import type { Checkpoint } from "../src/models/files/checkpoint.ts"
 import type { WeightFormat } from "../src/models/formats.ts"
 import { loadRunner } from "../src/runtime/load-runner.ts"
 import type { SessionRunner } from "../src/runtime/model-runner.ts"
@@ -19,6 +21,7 @@ import {
   runMethod,
   watched,
 } from "./support/method-harness.ts"
+import { type MakeTestPart, openTestPart } from "./support/test-part.ts"
 import { type TinyModel, tinyCheckpoint } from "./support/tiny-model.ts"
 import { greedy, logSumExp64 } from "./support/tiny-runner.ts"
 
@@ -31,6 +34,8 @@ export interface ContractOptions {
   readonly companions?: (target: ModelRunner) => Promise<Omit<Context["models"], "target">>
   /** The text that is expected, for a method that takes one: right, wrong or something between. */
   readonly prediction?: (target: ModelRunner) => Promise<readonly number[]>
+  /** The weights of a method that declares `part`, for each target anew. Untrained ones will do. */
+  readonly part?: MakeTestPart
 }
 
 const model: TinyModel = {
@@ -61,18 +66,34 @@ const samplings: readonly SamplingOptions[] = [
   { repetitionPenalty: 1.5, presencePenalty: 1, frequencyPenalty: 0.5, logitBias: { 5: 3 } },
 ]
 
-const open = (tiny: TinyModel, weights: WeightFormat) =>
-  loadRunner(tinyCheckpoint(tiny), { weights, threads: 1, device: "cpu" })
+/** By the model's config: one for each model. */
+const checkpoints = new WeakMap<object, Checkpoint>()
+
+function open(tiny: TinyModel, weights: WeightFormat): Promise<SessionRunner> {
+  const checkpoint = tinyCheckpoint(tiny)
+  checkpoints.set(checkpoint.config, checkpoint)
+  return loadRunner(checkpoint, { weights, threads: 1, device: "cpu" })
+}
 
 export function methodContract(method: Method, contract: ContractOptions = {}): void {
   const { optionSets = [{}], companions, equalInLawOnly = () => false } = contract
-  const expectations = new WeakMap<object, Promise<readonly number[]>>() // by the model's config: one for each model
-  const expectedFrom = async (target: ModelRunner): Promise<Pick<RunSettings, "prediction">> => {
-    if (!contract.prediction) return {}
-    const known = expectations.get(target.config) ?? contract.prediction(target)
-    expectations.set(target.config, known)
-    return { prediction: await known }
+  const known = new WeakMap<object, Promise<Pick<RunSettings, "prediction" | "part">>>() // by the model's config
+  const parts: OpenedPart[] = []
+  const make = async (target: ModelRunner) => {
+    const part = contract.part && (await openTestPart(method, checkpoints.get(target.config)!, contract.part))
+    if (part) parts.push(part)
+    const prediction = await contract.prediction?.(target)
+    return { ...(part ? { part } : {}), ...(prediction ? { prediction } : {}) }
   }
+  /** What a run on this target is given beside the models. */
+  const givenFor = (target: ModelRunner) => {
+    const given = known.get(target.config) ?? make(target)
+    known.set(target.config, given)
+    return given
+  }
+  afterAll(async () => {
+    for (const part of parts) await part.dispose()
+  })
   const modelsFor = async (target: ModelRunner) => ({ ...(await companions?.(target)), target })
 
   describe(`${method.name}: what it says of itself`, () => {
@@ -103,11 +124,11 @@ export function methodContract(method: Method, contract: ContractOptions = {}): 
     let target: SessionRunner
     beforeAll(async () => {
       target = await open(model, "f32")
-      await expectedFrom(target) // its passes are not those of a test
+      await givenFor(target) // its passes are not those of a test
     })
     afterAll(() => target.dispose())
     const run = async (settings: RunSettings, runner: ModelRunner = target): Promise<MethodRun> =>
-      runMethod(method, await modelsFor(runner), { options, ...(await expectedFrom(runner)), ...settings })
+      runMethod(method, await modelsFor(runner), { options, ...(await givenFor(runner)), ...settings })
     const hot = { temperature: 1.2 }
 
     test("replaying its steps, sent through JSON, gives its outcome", async () => {
@@ -159,7 +180,7 @@ export function methodContract(method: Method, contract: ContractOptions = {}): 
       expect(ended.caches.filter((cache) => !cache.disposed)).toEqual([])
 
       const left = watched(target)
-      const context = contextOf(method, await modelsFor(left.runner), { options, ...(await expectedFrom(target)) })
+      const context = contextOf(method, await modelsFor(left.runner), { options, ...(await givenFor(target)) })
       const generator = method.run({ tokens: Int32Array.from(defaultPrompt) }, context)
       await generator.next()
       await generator.return({ tokens: [], reason: "abort" })

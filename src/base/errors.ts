@@ -12,7 +12,7 @@ export type ErrorCode =
   | "E_CONTEXT_LENGTH" // the prompt does not fit the model's context
   | "E_INPUT" // a forward pass or a prompt is malformed
   | "E_ABILITY" // a method needs what this model's graph does not offer
-  | "E_DRAFT" // a method needs a draft model that was not loaded, or that speaks of other tokens
+  | "E_DRAFT" // a method needs a draft model or trained weights that were not loaded, or that fit another target
   | "E_GRAPH" // a graph could not be built: shapes or types do not fit
   | "E_RUNTIME" // the backend failed
   | "E_DISPOSED"

@@ -1,11 +1,12 @@
 /** Methods side by side: every repetition runs each prompt by every method, one right after the other. */
+import { isLoop } from "../decoding/loops.ts"
 import type { Model } from "../generate/model.ts"
 import { predictionFor } from "../generate/prediction.ts"
 import type { GenerateResult } from "../generate/types.ts"
 import type { CostCurve } from "../runtime/cost-curve.ts"
 import { byCategory, promptInput } from "./prompts.ts"
 import { publishedFor, specBench } from "./published.ts"
-import { isLoop, poolSpeculation, predictedSpeedup, unmodelled } from "./speculation.ts"
+import { poolSpeculation, predictedSpeedup, unmodelled } from "./speculation.ts"
 import { type CostPair, costRatio, median } from "./statistics.ts"
 import type { BenchPrompt, BenchRow } from "./types.ts"
 

@@ -82,11 +82,12 @@ export const summary = ({ name, path, architecture }: ModelInfo): ModelSummary =
   architecture,
 })
 
-const open = ({ model, weights, draft, draftWeights, threads, signal, offline }: BenchOptions): Promise<Model> =>
+const open = ({ model, weights, draft, draftWeights, part, threads, signal, offline }: BenchOptions): Promise<Model> =>
   loadModel(model, {
     ...(weights ? { weights } : {}),
     ...(draft ? { draft } : {}),
     ...(draftWeights ? { draftWeights } : {}),
+    ...(part === undefined ? {} : { part }),
     ...(threads === undefined ? {} : { threads }),
     ...(signal ? { signal } : {}),
     ...(offline === undefined ? {} : { offline }),

@@ -1,7 +1,8 @@
 /** Pooling of drafts over answers, predictions, and answers that go round in circles. */
 import { expect, test } from "vitest"
+import { isLoop } from "../decoding/loops.ts"
 import type { GenerateResult } from "../generate/types.ts"
-import { isLoop, poolSpeculation, predictedSpeedup, unmodelled } from "./speculation.ts"
+import { poolSpeculation, predictedSpeedup, unmodelled } from "./speculation.ts"
 
 const answer = (histogram: number[], drafted: number) => {
   const rounds = histogram.reduce((sum, count) => sum + count, 0)

@@ -31,6 +31,8 @@ export interface BenchOptions {
   /** A model that drafts, for methods that need one, and its format. */
   readonly draft?: string
   readonly draftWeights?: WeightFormat
+  /** Trained weights of the methods, as for loadModel. */
+  readonly part?: string
   readonly threads?: number
   /** Default: a few of our own. */
   readonly prompts?: readonly BenchPrompt[]

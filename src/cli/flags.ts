@@ -16,6 +16,7 @@ export interface EngineFlags extends ModelFlags {
   readonly weights?: WeightFormat
   readonly draft?: string
   readonly draftWeights?: WeightFormat
+  readonly part?: string
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"
 }
@@ -121,6 +122,10 @@ export const withDraftFlags = (command: Command): Command =>
   command
     .option("--draft <model>", "model that drafts, for methods that need one: named as for --model")
     .addOption(new Option("--draft-weights <format>", "format of its weights; default as --weights").choices(formats))
+    .option(
+      "--part <folder>",
+      "trained weights of the method, or a folder with those of several; default what comes along",
+    )
 
 export const withGenerateFlags = (command: Command): Command =>
   withDraftFlags(withEngineFlags(command))

@@ -164,6 +164,7 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--option <key=value>", "option of first-finish; repeatable (forerun methods lists them)", pair)
     .option("--method <name>", "what each lane runs (default autoregressive)")
     .option("--draft <model>", "model that drafts, for methods that need one")
+    .option("--part <folder>", "trained weights of that method")
     .option("--method-option <key=value>", "option of that method; repeatable", pair)
     .option("-n, --max-tokens <n>", "longest lane in tokens (default 512)", integer(1, 2 ** 31))
     .option("--temperature <t>", "default 0.6", number)
@@ -210,6 +211,27 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--option <key=value>", "option of the recipe, or steps, batch, learningRate, …; repeatable", pair)
     .option("--seed <n>", "of start values and orders (default 1)", integer(Number.MIN_SAFE_INTEGER))
     .option("--threads <n>", "threads; default one for each core, at most 8", integer(1, 256))
+
+  withEngineFlags(
+    verb(
+      "distil",
+      "Have a target answer prompts, as text to train its drafts on.",
+      async () => (await import("./commands/distil.ts")).distil,
+    ),
+  )
+    .option("--prompts <files...>", "JSON lines, CSV or plain text, each the file's name or name=most prompts of it")
+    .option("--out <file>", "answers as token ids, one a line; an interrupted run goes on from it")
+    .option("--exclude <files...>", "leave out prompts that share 13 words in a row with these files")
+    .option("--shard <i/n>", "only every n-th prompt, from the i-th on: for n processes at once")
+    .option("--tokens <n>", "stop after so many answer tokens", integer(1))
+    .option("-n, --max-tokens <n>", "longest answer in tokens (default 128)", integer(1))
+    .option("--longest-prompt <n>", "longest prompt in tokens (default 384)", integer(1))
+    .option("--sampled <share>", "share of the answers that is drawn by chance (default 0.25)", number)
+    .option("--temperature <t>", "of those (default 0.7)", number)
+    .option("--follow-ups <share>", "share of the answers after which more is asked (default 0.2)", number)
+    .option("--method <name>", "how answers are decoded; a lossless one (default autoregressive)")
+    .option("--seed <n>", "decides what is sampled, and how (default 1)", integer(Number.MIN_SAFE_INTEGER))
+    .option("--plan", "say how many prompts there are of which source, and stop")
 
   verb(
     "pull <model>",

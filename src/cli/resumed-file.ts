@@ -13,9 +13,10 @@ export interface ResumedFile {
 
 /**
  * @param settings what makes two runs comparable; it is the file's first line
+ * @param name under which a line holds its key
  * @throws E_INPUT if the file was made with other settings or is no such file, E_IO
  */
-export function openResumed(path: string, settings: Readonly<Record<string, unknown>>): ResumedFile {
+export function openResumed(path: string, settings: Readonly<Record<string, unknown>>, name = "key"): ResumedFile {
   try {
     const { lines, bytes } = existsSync(path) ? wholeLines(readFileSync(path, "utf8")) : { lines: [], bytes: 0 }
     const [first, ...rest] = lines.map((line, i) => parse(path, line, i + 1))
@@ -24,8 +25,8 @@ export function openResumed(path: string, settings: Readonly<Record<string, unkn
     if (fstatSync(file).size > bytes) ftruncateSync(file, bytes) // half a line, from a killed process
     if (!first) writeSync(file, `${toJson({ settings })}\n`)
     return {
-      done: new Map(rest.map(({ key, ...value }) => [String(key), value])),
-      append: (key, value) => void writeSync(file, `${toJson({ key, ...value })}\n`),
+      done: new Map(rest.map(({ [name]: key, ...value }) => [String(key), value])),
+      append: (key, value) => void writeSync(file, `${toJson({ [name]: key, ...value })}\n`),
       close: () => closeSync(file),
     }
   } catch (thrown) {

@@ -5,6 +5,7 @@ import type { KvCache } from "../runtime/kv-cache.ts"
 import type { Ability, ModelRunner } from "../runtime/pass.ts"
 import type { Random } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import type { OpenedPart, PartNeeds } from "./method-part.ts"
 import type { Sampler } from "./sampler.ts"
 import type { Step, Token } from "./step.ts"
 
@@ -78,6 +79,8 @@ export interface Context {
   readonly logprobs?: number
   /** The tokens of the text that the caller expects, for a method that declares `prediction`. */
   readonly prediction?: readonly number[]
+  /** The trained weights at work, for a method that declares `part`: what its `open` gave. */
+  readonly part?: OpenedPart
   readonly signal: AbortSignal
   /** The method it was given, for one that runs another (`wraps`). */
   readonly inner?: { readonly method: Method; readonly options: OptionValues }
@@ -98,6 +101,8 @@ export interface Method<Input = Prompt, Outcome = Completion> {
   readonly options: OptionTable
   /** Whether its weights come from one of our recipes. */
   readonly trained: boolean
+  /** The trained weights it runs with. Default: none. */
+  readonly part?: PartNeeds
   /** The command that runs it, for one whose input is not a prompt or whose outcome is no continuation. */
   readonly verb?: string
   /** Runs another method, which the context then holds. */

@@ -26,6 +26,7 @@ import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
 import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
+import { TrainedParts } from "./trained-parts.ts"
 import type {
   GenerateOptions,
   GenerateResult,
@@ -46,17 +47,19 @@ export class Engine {
   #knownCurve: Promise<CostCurve | undefined>
   /** The target's own checkpoint in other formats, for methods that draft with it. */
   readonly #ownDrafts = new Map<WeightFormat, Promise<Part>>()
+  readonly parts: TrainedParts
 
-  private constructor(target: Part, draft: Part | undefined, info: ModelInfo) {
+  private constructor(target: Part, draft: Part | undefined, { info, part }: { info: ModelInfo; part?: string }) {
     this.#target = target
     this.#draft = draft
     this.tokenizer = target.tokenizer
     this.runner = target.runner
     this.info = info
+    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: part })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
   }
 
-  /** @param options `draft` is a path here */
+  /** @param options `draft` and `part` are paths here */
   static async load(path: string, options: LoadModelOptions = {}): Promise<Engine> {
     const begin = performance.now()
     const backend = loadBackend() // starts while the file's header is read
@@ -80,7 +83,7 @@ export class Engine {
       loadMs: performance.now() - begin,
       ...(draft ? { draft: draft.info } : {}),
     }
-    return new Engine(target, draft, info)
+    return new Engine(target, draft, options.part === undefined ? { info } : { info, part: options.part })
   }
 
   /** The model that drafts, where one was loaded. */
@@ -132,6 +135,7 @@ export class Engine {
     const draft = await this.#draftFor(method.ownDraft?.(options))
     const models = { target: this.runner, ...(draft ? { draft: draft.runner } : {}) }
     checkNeeds(method, models)
+    const trained = await this.parts.of(method)
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
     const logprobs = given.logprobs === undefined ? undefined : integer("logprobs", given.logprobs, 0, 20)
@@ -154,7 +158,8 @@ export class Engine {
       )
     const maxTokens = Math.min(wanted, config.context - prompt.length)
     const before = this.runner.ledger.totals()
-    const draftBefore = draft?.runner.ledger.totals()
+    const drafting = [draft?.runner.ledger, trained?.ledger].filter((ledger) => ledger !== undefined)
+    const draftBefore = drafting.map((ledger) => ledger.totals())
     const tally = createSpeculationTally()
     const begin = performance.now()
     let firstToken: number | undefined
@@ -162,6 +167,7 @@ export class Engine {
     let text = ""
     let stopString: string | undefined
     const accepted = new Map<number, number>()
+    const costs = await this.costs(draft) // before the cache is forked: nothing is left behind if it fails
     const begun = past && (yield* readBehind(this.runner, past, prompt, signal))
     const run = method.run(begun ?? { tokens: prompt }, {
       models,
@@ -170,7 +176,8 @@ export class Engine {
       sampler: createSampler(sampling),
       random,
       limits: { maxTokens, stopIds },
-      ...(await this.costs(draft)),
+      ...costs,
+      ...(trained ? { part: trained.part } : {}),
       ...(logprobs === undefined ? {} : { logprobs }),
       ...expected,
       signal,
@@ -222,7 +229,7 @@ export class Engine {
     }
     const end = performance.now()
     const spent = this.runner.ledger.since(before)
-    const draftPasses = draftBefore === undefined ? 0 : draft!.runner.ledger.since(draftBefore).passes
+    const draftPasses = drafting.reduce((sum, ledger, i) => sum + ledger.since(draftBefore[i]!).passes, 0)
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
     return {
@@ -266,6 +273,7 @@ export class Engine {
   }
 
   async dispose(): Promise<void> {
+    await this.parts.dispose()
     await this.#target.dispose()
     await this.#draft?.dispose()
     for (const part of this.#ownDrafts.values()) await (await part.catch(() => undefined))?.dispose()

@@ -10,6 +10,7 @@ import type { ModelRunner } from "../runtime/pass.ts"
 import { createRandom } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
+import type { TrainedParts } from "./trained-parts.ts"
 import type { RunOptions } from "./types.ts"
 
 /** The engine, as far as a run needs it. */
@@ -17,6 +18,8 @@ export interface RunHost {
   readonly runner: ModelRunner
   readonly draft?: ModelRunner | undefined
   readonly tokenizer: Tokenizer
+  /** Trained weights of the methods that have some. */
+  readonly parts?: Pick<TrainedParts, "of">
   /** What rows and drafts cost on it. */
   costs(): Promise<Pick<Context, "cost" | "draftCost">>
 }
@@ -41,6 +44,8 @@ export async function* runMethod(
   const models = { target: runner, ...(draft ? { draft } : {}) }
   const inner = await innerOf(method, given)
   for (const one of inner ? [method, inner.method] : [method]) checkNeeds(one, models)
+  // A method that runs another leaves the weights to it.
+  const trained = await host.parts?.of(inner?.method ?? method)
   const context: Context = {
     models,
     options: resolveOptions(method, given.options),
@@ -49,6 +54,7 @@ export async function* runMethod(
     random: createRandom(sampling.seed ?? Math.floor(Math.random() * 2 ** 32)).fork("sample"),
     limits: { maxTokens, stopIds: new Set([...tokenizer.eosTokens, ...config.eosTokens]) },
     ...(await host.costs()),
+    ...(trained ? { part: trained.part } : {}),
     signal: given.signal,
     ...(inner === undefined ? {} : { inner }),
   }

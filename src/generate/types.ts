@@ -14,6 +14,8 @@ export interface LoadModelOptions {
   readonly draft?: string
   /** Default: `weights` if given, else the best for this machine. */
   readonly draftWeights?: WeightFormat
+  /** Trained weights of methods: the folder of one, or a folder with one for each recipe. Default: those that come along. */
+  readonly part?: string
   /** Threads of the backend; default: the machine's cores, at most 8. */
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"

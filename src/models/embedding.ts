@@ -27,7 +27,7 @@ export function createEmbed(config: ModelConfig, source: WeightSource): Embed {
 }
 
 /** Keeps the table in the file's own type and opens one row at a time. */
-function rowReader(source: WeightSource, name: string, columns: number): (row: number) => Float32Array {
+export function rowReader(source: WeightSource, name: string, columns: number): (row: number) => Float32Array {
   const { type, shape } = source.tensors.get(name)!
   const raw = source.raw(name)
   const rowBytes = raw.length / shape[0]!

@@ -1,10 +1,11 @@
 /** Trained parts of a method (heads, drafters): safetensors with a forerun.json beside them that says where they come from. */
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
+import { checkpointHash } from "./files/checkpoint.ts"
 import { dequantise } from "./files/dequantise.ts"
 import { openFileSource } from "./files/file-source.ts"
 import { formatError } from "./files/format-error.ts"
-import type { JsonObject } from "./files/json.ts"
+import { type Json, type JsonObject, kindOf } from "./files/json.ts"
 import { readSafetensorsHeader } from "./files/safetensors.ts"
 import { readJsonFile } from "./files/text-file.ts"
 import { toHalf } from "./files/to-half.ts"
@@ -76,4 +77,48 @@ export function readTensors(path: string): Map<string, PartTensor> {
   } finally {
     source.close()
   }
+}
+
+/** The record alone, checked. @throws E_MODEL_NOT_FOUND, E_MODEL_FORMAT, E_IO */
+export function readPartRecord(folder: string): PartRecord {
+  const path = join(folder, recordFile)
+  const json = readJsonFile(path, formatError)
+  const inside = (object: Json, name: string): JsonObject => {
+    if (object instanceof Map) return object
+    throw formatError(`${path}: ${name} must be an object, found ${kindOf(object)}`)
+  }
+  const text = (object: JsonObject, name: string): string => {
+    const value = object.get(name)
+    if (typeof value === "string") return value
+    throw formatError(`${path}: ${name} must be a string, found ${kindOf(value)}`)
+  }
+  const target = inside(json.get("target"), "target")
+  const weights = inside(json.get("weights"), "weights")
+  const name = target.get("name")
+  const metrics = [...inside(json.get("metrics"), "metrics")]
+  return {
+    method: text(json, "method"),
+    target: { sha256: text(target, "sha256"), ...(typeof name === "string" ? { name } : {}) },
+    recipe: Object.fromEntries(inside(json.get("recipe"), "recipe")),
+    metrics: Object.fromEntries(metrics.filter((entry): entry is [string, number] => typeof entry[1] === "number")),
+    weights: { file: text(weights, "file"), sha256: text(weights, "sha256") },
+  }
+}
+
+/**
+ * A part as it was written. @throws E_MODEL_FORMAT when the weights are not those that the record names, or hold
+ * values that are no numbers
+ */
+export async function openPartFolder(
+  folder: string,
+): Promise<{ record: PartRecord; tensors: ReadonlyMap<string, PartTensor> }> {
+  const record = readPartRecord(folder)
+  const file = join(folder, partFile)
+  const sha256 = await checkpointHash({ files: [file] })
+  if (sha256 !== record.weights.sha256)
+    throw formatError(`${file} has sha256 ${sha256}, its record says ${record.weights.sha256}`)
+  const tensors = readTensors(file)
+  for (const [name, { values }] of tensors)
+    if (values.some((value) => !Number.isFinite(value))) throw formatError(`${file}: ${name} holds what is no number`)
+  return { record, tensors }
 }

@@ -1,5 +1,6 @@
 /** Runs a method on a tiny model and watches what it does: passes, caches, logits. */
 import type { Completion, Context, Method } from "../../src/decoding/method.ts"
+import type { OpenedPart } from "../../src/decoding/method-part.ts"
 import { resolveOptions } from "../../src/decoding/options.ts"
 import { createSampler } from "../../src/decoding/sampler.ts"
 import { type SamplingOptions, validateSampling } from "../../src/decoding/sampling-options.ts"
@@ -59,6 +60,7 @@ export interface RunSettings {
   readonly stopIds?: readonly number[]
   readonly logprobs?: number
   readonly prediction?: readonly number[]
+  readonly part?: OpenedPart
   /** Default: what is believed of a machine that nothing is known of. */
   readonly cost?: RowCost
   readonly signal?: AbortSignal
@@ -84,6 +86,7 @@ export function contextOf(method: Method, models: Context["models"], settings: R
     limits: { maxTokens: settings.maxTokens ?? 24, stopIds: new Set(settings.stopIds ?? []) },
     ...(settings.logprobs === undefined ? {} : { logprobs: settings.logprobs }),
     ...(settings.prediction === undefined ? {} : { prediction: settings.prediction }),
+    ...(settings.part === undefined ? {} : { part: settings.part }),
     signal: settings.signal ?? new AbortController().signal,
   }
 }

@@ -74,13 +74,14 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
-  const { model, weights, draft, draftWeights, threads, offline, maxTokens, repetitions, contexts, prefillTokens } =
-    rest
+  const { model, weights, draft, draftWeights, part, threads, offline, maxTokens, repetitions } = rest
+  const { contexts, prefillTokens } = rest
   const same = {
     model,
     weights,
     draft,
     draftWeights,
+    part,
     threads,
     offline,
     maxTokens,
