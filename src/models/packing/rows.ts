@@ -24,35 +24,52 @@ export function createPackedRows(rows: number, columns: number): PackedRows {
 /** Packs rows of `columns` values, the matrix's from `first` on. */
 export function packRows8(into: PackedRows, values: Float32Array, first: number, columns: number): void {
   const { data, scales } = into
-  const tile = new Int8Array(tileRows * columns)
-  const columnsOfTile = Array.from({ length: columns }, (_, column) =>
-    tile.subarray(column * tileRows, (column + 1) * tileRows),
-  )
+  const tile = new Int32Array((tileRows * columns) / 4) // [columns, tileRows] bytes, four rows to a word
+  const column = (at: number, rows: number) => new Int8Array(tile.buffer, at * tileRows, rows)
+  const whole = Array.from({ length: columns }, (_, at) => column(at, tileRows))
   const rows = values.length / columns
   for (let start = 0; start < rows; start += tileRows) {
-    const count = Math.min(tileRows, rows - start)
-    for (let row = 0; row < count; row++) {
-      const from = (start + row) * columns
-      scales[first + start + row] = packRow(values, from, from + columns, tile, row)
-    }
-    for (let column = 0, to = first + start; column < columns; column++, to += scales.length)
-      data.set(count === tileRows ? columnsOfTile[column]! : columnsOfTile[column]!.subarray(0, count), to)
+    const end = Math.min(rows, start + tileRows)
+    for (let row = start; row < end; row++)
+      scales[first + row] = largestOf(values, row * columns, columns) / largestWeight
+    const scaleOf = (row: number) => scales[first + row]!
+    for (let row = start; row < end; row += 4) packFourRows({ values, columns, tile, scaleOf }, row, row - start)
+    for (let at = 0, to = first + start; at < columns; at++, to += scales.length)
+      data.set(end - start === tileRows ? whole[at]! : column(at, end - start), to)
   }
 }
 
-/** Packs values [from, end) to every `tileRows`-th entry of the tile. @returns the scale */
-function packRow(values: Float32Array, from: number, end: number, tile: Int8Array, row: number): number {
+interface Tile {
+  readonly values: Float32Array
+  readonly columns: number
+  readonly tile: Int32Array
+  scaleOf(row: number): number
+}
+
+/** Packs the rows from `row` on into the tile's rows from `to` on; rows beyond the last are packed as the last. */
+function packFourRows({ values, columns, tile, scaleOf }: Tile, row: number, to: number): void {
+  const last = values.length / columns - 1
+  const rows = [row, row + 1, row + 2, row + 3].map((one) => Math.min(one, last))
+  const [a, b, c, d] = rows.map((one) => one * columns) as [number, number, number, number]
+  const [ofA, ofB, ofC, ofD] = rows.map((one) => (scaleOf(one) === 0 ? 0 : 1 / scaleOf(one))) as typeof rows &
+    [number, number, number, number]
+  // Made positive before they are cut: rounds to the nearest.
+  const half = largestWeight + 0.5
+  for (let i = 0, word = to / 4; i < columns; i++, word += tileRows / 4)
+    tile[word] =
+      ((((values[a + i]! * ofA + half) | 0) - largestWeight) & 255) |
+      (((((values[b + i]! * ofB + half) | 0) - largestWeight) & 255) << 8) |
+      (((((values[c + i]! * ofC + half) | 0) - largestWeight) & 255) << 16) |
+      ((((values[d + i]! * ofD + half) | 0) - largestWeight) << 24)
+}
+
+function largestOf(values: Float32Array, from: number, columns: number): number {
   let low = 0
   let high = 0
-  for (let i = from; i < end; i++) {
+  for (let i = from; i < from + columns; i++) {
     const value = values[i]!
     if (value > high) high = value
     if (value < low) low = value
   }
-  const largest = Math.max(high, -low)
-  const inverse = largest === 0 ? 0 : largestWeight / largest
-  // Made positive before it is cut: rounds to the nearest.
-  for (let i = from, to = row; i < end; i++, to += tileRows)
-    tile[to] = ((values[i]! * inverse + (largestWeight + 0.5)) | 0) - largestWeight
-  return largest / largestWeight
+  return Math.max(high, -low)
 }
