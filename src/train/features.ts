@@ -40,6 +40,8 @@ export interface FeatureRequest {
 export interface Features {
   /** As asked for. */
   readonly answers: readonly Answer[]
+  /** Rows of a window at most. */
+  readonly length: number
   /** Width of a state. */
   readonly hidden: number
   /** Rows of an answer's state at a layer: those of its window's tokens, [rows · hidden]. */
@@ -163,6 +165,7 @@ function readFeatures({ answers, layers, length, target }: FeatureRequest, paths
   const table = halfValues()
   return {
     answers,
+    length,
     hidden,
     rows(index, layer) {
       const { rows } = windowOf(answers[index]!, length)
