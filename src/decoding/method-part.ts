@@ -57,3 +57,21 @@ export function partTensor(
   const there = found ? `has shape [${found.shape.join(", ")}]` : "is not there"
   throw new ForerunError("E_MODEL_FORMAT", `a trained part: tensor ${name} [${needed}] is needed, it ${there}`)
 }
+
+/**
+ * The tokens that drafts are limited to, by their place in the part's own logits; undefined: all of them.
+ * @throws E_MODEL_FORMAT when they are no different tokens of the target
+ */
+export function draftVocabulary({
+  tensors,
+  target,
+}: {
+  readonly tensors: PartContext["tensors"]
+  readonly target: { readonly config: Pick<ModelConfig, "vocabulary"> }
+}): Int32Array | undefined {
+  if (!tensors.has("vocabulary")) return undefined
+  const { values } = partTensor({ tensors }, "vocabulary", [-1])
+  const isToken = (id: number) => Number.isInteger(id) && id >= 0 && id < target.config.vocabulary
+  if (values.every(isToken) && new Set(values).size === values.length) return Int32Array.from(values)
+  throw new ForerunError("E_MODEL_FORMAT", `a trained part: its vocabulary holds what is no token, or one twice`)
+}

@@ -4,10 +4,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { ForerunError } from "../base/errors.ts"
 import type { AnyMethod } from "../decoding/method.ts"
-import type { OpenedPart, PartNeeds, PartTarget } from "../decoding/method-part.ts"
-import { createEmbed } from "../models/embedding.ts"
+import type { OpenedPart, PartNeeds } from "../decoding/method-part.ts"
+import { targetOf } from "../decoding/part-target.ts"
 import type { Checkpoint } from "../models/files/checkpoint.ts"
-import { createHeadRows } from "../models/head-rows.ts"
 import { openPartFolder, readPartRecord, recordFile } from "../models/trained-part.ts"
 import { openGraph } from "../runtime/graph-runner.ts"
 import { Ledger } from "../runtime/ledger.ts"
@@ -77,18 +76,6 @@ export class TrainedParts {
       openGraph: (graph) => openGraph(graph, { threads, ledger }),
     })
     return { part, ledger }
-  }
-}
-
-/** The frozen weights of a checkpoint, as a part sees them. */
-export function targetOf({ config, weights }: Pick<Checkpoint, "config" | "weights">): PartTarget {
-  const embed = createEmbed(config, weights)
-  const headRows = createHeadRows(config, weights)
-  return {
-    config,
-    weight: (name) => weights.float32(name),
-    embed: (tokens, positions = Int32Array.from(tokens, (_, i) => i)) => embed(tokens, positions),
-    headRows,
   }
 }
 

@@ -104,24 +104,34 @@ function checked(given: Partial<Answer> | undefined, vocabulary: number, where: 
   )
 }
 
+/** The part of prompt and answer that a window of this many tokens shows: the last ones. */
+export function windowOf({ prompt, answer }: Pick<Answer, "prompt" | "answer">, length: number) {
+  const whole = prompt.length + answer.length
+  const start = Math.max(0, whole - length)
+  return { start, rows: whole - start, promptRows: Math.max(0, prompt.length - start) }
+}
+
+export interface AnswerWindows extends Data {
+  readonly length: number
+}
+
 /**
  * A sample for each answer: the last `length` tokens of prompt and answer, zeros after shorter ones. Tensors: `tokens`
  * int64 [batch, length]; `weight` float32 [batch, length], 1 where the token belongs to the answer.
  */
-export function answerWindows(answers: readonly Answer[], length: number): Data {
+export function answerWindows(answers: readonly Answer[], length: number): AnswerWindows {
   return {
     samples: answers.length,
+    length,
     batch(indices) {
       const tokens = new BigInt64Array(indices.length * length)
       const weight = new Float32Array(indices.length * length)
       for (const [row, index] of indices.entries()) {
         const { prompt, answer } = answers[index]!
-        const whole = [...prompt, ...answer]
-        const from = Math.max(0, whole.length - length)
-        for (let i = from; i < whole.length; i++) {
-          tokens[row * length + i - from] = BigInt(whole[i]!)
-          weight[row * length + i - from] = i >= prompt.length ? 1 : 0
-        }
+        const { start, rows, promptRows } = windowOf(answers[index]!, length)
+        const shown = [...prompt, ...answer].slice(start)
+        for (const [i, token] of shown.entries()) tokens[row * length + i] = BigInt(token)
+        weight.fill(1, row * length + promptRows, row * length + rows)
       }
       const shape = [indices.length, length]
       return {

@@ -28,6 +28,16 @@ export function createSampler(samples: number, batch: number, random: Random): (
   }
 }
 
+/** Samples [from, to) of some data. */
+export const part = (data: Data, from: number, to: number): Data => ({
+  samples: to - from,
+  batch: (indices, random) =>
+    data.batch(
+      indices.map((index) => index + from),
+      random,
+    ),
+})
+
 /** Windows of a long text, one after the other: `tokens` [batch, length] and `labels`, the same one place further, both int64. */
 export function tokenWindows(text: Int32Array, length: number): Data {
   const samples = Math.floor((text.length - 1) / length)

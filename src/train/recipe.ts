@@ -120,5 +120,5 @@ export interface Training {
   /** Called once for each batch shape and once more for validation. */
   loss(inputs: LossInputs): Losses
   /** The tensors to save; default: the parameters in half precision. */
-  finish?(values: ReadonlyMap<string, Float32Array>): readonly TensorToSave[]
+  finish?(values: ReadonlyMap<string, Float32Array>): readonly TensorToSave[] | Promise<readonly TensorToSave[]>
 }

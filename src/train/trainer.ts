@@ -223,7 +223,7 @@ class Run {
       ]),
     )
     const tensors =
-      training.finish?.(values) ??
+      (await training.finish?.(values)) ??
       training.parameters.map(({ name, shape }) => ({ name, shape, values: values.get(name)! }))
     const span = Math.max(1, Math.min(averaged, losses.length >> 2))
     const loss = { first: averageOf(losses.slice(0, span)), last: averageOf(losses.slice(-span)) }

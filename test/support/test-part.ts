@@ -1,7 +1,7 @@
 /** A method's trained part over a tiny model, made of tensors that a test brings: no file, no training. */
 import type { Method } from "../../src/decoding/method.ts"
 import type { OpenedPart, PartTarget } from "../../src/decoding/method-part.ts"
-import { targetOf } from "../../src/generate/trained-parts.ts"
+import { targetOf } from "../../src/decoding/part-target.ts"
 import type { Checkpoint } from "../../src/models/files/checkpoint.ts"
 import type { PartRecord, PartTensor } from "../../src/models/trained-part.ts"
 import { openGraph } from "../../src/runtime/graph-runner.ts"

@@ -1,0 +1,197 @@
+/**
+ * Hidden states of a frozen target over its answers: computed once, kept on the disk in half precision, read as batches.
+ * Several processes with the same folder share the work: each takes pieces that nobody has begun.
+ */
+import { createHash } from "node:crypto"
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { ForerunError } from "../base/errors.ts"
+import type { Checkpoint } from "../models/files/checkpoint.ts"
+import { openFileSource } from "../models/files/file-source.ts"
+import { halfValues } from "../models/files/half.ts"
+import { readSafetensorsHeader } from "../models/files/safetensors.ts"
+import { toHalf } from "../models/files/to-half.ts"
+import { writeSafetensorsFile } from "../models/files/write-safetensors.ts"
+import type { WeightFormat } from "../models/formats.ts"
+import { contentHash, loadRunner } from "../runtime/load-runner.ts"
+import type { SessionRunner } from "../runtime/model-runner.ts"
+import { type Answer, type AnswerWindows, windowOf } from "./answers.ts"
+import type { Data } from "./recipe.ts"
+
+/** Layers run before the state is taken (0: the first layer's input), or "final": after the norm behind the last. */
+export type FeatureLayer = number | "final"
+
+export interface FeatureRequest {
+  readonly target: Checkpoint
+  readonly answers: readonly Answer[]
+  readonly layers: readonly FeatureLayer[]
+  /** Holds a folder for each target, set of answers and layers. */
+  readonly folder: string
+  /** Rows of an answer at most, its last ones; the target reads all of it. */
+  readonly length: number
+  /** The target's, as it will be decoded with; default q8. */
+  readonly weights?: WeightFormat
+  readonly threads: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface Features {
+  /** As asked for. */
+  readonly answers: readonly Answer[]
+  /** Rows of a window at most. */
+  readonly length: number
+  /** Width of a state. */
+  readonly hidden: number
+  /** Rows of an answer's state at a layer: those of its window's tokens, [rows · hidden]. */
+  rows(answer: number, layer: FeatureLayer): Float32Array
+}
+
+/** Answers in a piece. */
+const piece = 32
+/** Seconds after which a piece that was begun and not finished is taken over. */
+const patience = 120
+
+/** @throws E_ABORTED, E_IO, and what loading a target throws */
+export async function computeFeatures(request: FeatureRequest): Promise<Features> {
+  const folder = join(request.folder, await keyOf(request))
+  mkdirSync(folder, { recursive: true })
+  const count = Math.ceil(request.answers.length / piece)
+  const pathOf = (index: number) => join(folder, `${String(index).padStart(5, "0")}.safetensors`)
+  let runner: SessionRunner | undefined
+  try {
+    for (;;) {
+      const missing = Array.from({ length: count }, (_, i) => i).filter((i) => !existsSync(pathOf(i)))
+      request.onProgress?.(count - missing.length, count)
+      if (missing.length === 0) break
+      const mine = missing.find((i) => claim(pathOf(i)))
+      if (mine === undefined) await sleep(200)
+      request.signal?.throwIfAborted()
+      if (mine === undefined) continue
+      try {
+        runner ??= await loadRunner(request.target, {
+          weights: request.weights ?? "q8",
+          threads: request.threads,
+          device: "cpu",
+        })
+        await writePiece(pathOf(mine), runner, request, mine * piece)
+      } finally {
+        rmSync(claimOf(pathOf(mine)), { force: true })
+      }
+    }
+  } catch (thrown) {
+    if (!request.signal?.aborted) throw thrown
+    throw new ForerunError("E_ABORTED", "aborted while hidden states were computed", { cause: thrown })
+  } finally {
+    await runner?.dispose()
+  }
+  return readFeatures(
+    request,
+    Array.from({ length: count }, (_, i) => pathOf(i)),
+  )
+}
+
+async function keyOf({ target, answers, layers, length, weights = "q8" }: FeatureRequest): Promise<string> {
+  const model = target.files.length > 0 ? await contentHash(target) : target.path
+  const hash = createHash("sha256").update(JSON.stringify([model, layers, length, weights]))
+  for (const { id, prompt, answer } of answers) hash.update(`${id} ${prompt.join()} ${answer.join()}\n`)
+  return hash.digest("hex").slice(0, 16)
+}
+
+const claimOf = (path: string): string => `${path}.begun`
+
+/** Whether the piece is this process's to compute. */
+function claim(path: string): boolean {
+  const mark = claimOf(path)
+  try {
+    if (Date.now() - statSync(mark).mtimeMs > patience * 1000) rmSync(mark, { force: true }) // whoever began it is gone
+  } catch {} // nobody has begun it
+  try {
+    closeSync(openSync(mark, "wx"))
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function writePiece(path: string, runner: SessionRunner, request: FeatureRequest, from: number): Promise<void> {
+  const { answers, layers, length, signal } = request
+  const { hidden } = runner.config
+  const states = new Map(layers.map((layer): [FeatureLayer, Float32Array[]] => [layer, []]))
+  for (const answer of answers.slice(from, from + piece)) {
+    signal?.throwIfAborted()
+    const tokens = Int32Array.from([...answer.prompt, ...answer.answer])
+    const pass = await runner.forward({ input: { tokens }, want: { hidden: layers } })
+    const { start } = windowOf(answer, length)
+    for (const layer of layers) states.get(layer)!.push(pass.hidden.get(layer)!.data.slice(start * hidden))
+  }
+  await writeSafetensorsFile(
+    path,
+    [...states].map(([layer, parts]) => {
+      const rows = parts.reduce((sum, part) => sum + part.length / hidden, 0)
+      const halves = new Uint16Array(rows * hidden)
+      let at = 0
+      for (const part of parts) {
+        halves.set(toHalf(part), at)
+        at += part.length
+      }
+      return { name: String(layer), type: "F16", shape: [rows, hidden], data: new Uint8Array(halves.buffer) } as const
+    }),
+  )
+}
+
+/** All of them in memory, as halves. */
+function readFeatures({ answers, layers, length, target }: FeatureRequest, paths: readonly string[]): Features {
+  const { hidden } = target.config
+  const pieces = paths.map((path) => {
+    const source = openFileSource(path)
+    try {
+      const header = readSafetensorsHeader(source)
+      return new Map(
+        layers.map((layer) => {
+          const { offset, bytes } = header.get(String(layer))!
+          return [layer, new Uint16Array(source.read(offset, bytes).buffer)]
+        }),
+      )
+    } finally {
+      source.close()
+    }
+  })
+  /** First row of each answer in its piece. */
+  const starts: number[] = []
+  for (const i of answers.keys())
+    starts.push(i % piece === 0 ? 0 : starts[i - 1]! + windowOf(answers[i - 1]!, length).rows)
+  const table = halfValues()
+  return {
+    answers,
+    length,
+    hidden,
+    rows(index, layer) {
+      const { rows } = windowOf(answers[index]!, length)
+      const halves = pieces[Math.floor(index / piece)]!.get(layer)!
+      const from = starts[index]! * hidden
+      return Float32Array.from(halves.subarray(from, from + rows * hidden), (half) => table[half]!)
+    },
+  }
+}
+
+/** Windows as `answerWindows` makes them, with a float32 tensor [batch, length, hidden] for each layer, zeros behind. */
+export function featureWindows(features: Features, windows: AnswerWindows, layers: readonly FeatureLayer[]): Data {
+  const { length } = windows
+  const { hidden } = features
+  return {
+    samples: windows.samples,
+    batch(indices, random) {
+      const { tensors, tokens } = windows.batch(indices, random)
+      const states = layers.map((layer) => {
+        const parts = indices.map((index) => features.rows(index, layer))
+        const data = new Float32Array(indices.length * length * hidden)
+        for (const [row, part] of parts.entries()) data.set(part, row * length * hidden)
+        const name = layer === "final" ? "final" : `hidden${layer}`
+        return [name, { type: "float32", shape: [indices.length, length, hidden], data }] as const
+      })
+      return { tensors: { ...tensors, ...Object.fromEntries(states) }, tokens }
+    },
+  }
+}
