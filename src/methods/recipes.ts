@@ -4,7 +4,9 @@ import type { Recipe } from "../train/recipe.ts"
 import { loadMethod } from "./index.ts"
 
 /** Method → its src/methods/<method>/train.ts. */
-const registry: Readonly<Record<string, () => Promise<Recipe>>> = {}
+const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
+  "hidden-transfer": async () => (await import("./hidden-transfer/train.ts")).recipe,
+}
 
 export const recipeNames: readonly string[] = Object.keys(registry)
 
