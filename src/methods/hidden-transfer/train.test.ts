@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { afterAll, expect, test } from "vitest"
 import { openTestPart } from "../../../test/support/test-part.ts"
 import { randomTokens, seeded, type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
-import { cacheOf, greedy, maxDifference, rowOf } from "../../../test/support/tiny-runner.ts"
+import { cacheOf, maxDifference, rowOf } from "../../../test/support/tiny-runner.ts"
 import { Graph } from "../../graph/index.ts"
 import { readPart } from "../../models/trained-part.ts"
 import { openGraph } from "../../runtime/graph-runner.ts"
@@ -164,19 +164,16 @@ test("fitted maps are the least squares: an exact linear law is found again", ()
 })
 
 test("answers → maps: fitted maps begin below the identity, training goes on down, the part drafts", async () => {
-  const target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
-  const lines = []
-  for (let id = 0; id < 24; id++) {
-    const prompt = randomTokens(5, tiny.vocabulary, 100 + id)
-    const { tokens } = await greedy(target, prompt, 50)
-    lines.push(JSON.stringify({ id: `${id}`, source: "test", temperature: 0, seed: 0, prompt, answer: tokens }))
-  }
-  await target.dispose()
+  // What a random model says of a text is as good as what a trained one does of its own.
+  const lines = Array.from({ length: 120 }, (_, id) => {
+    const [prompt, answer] = [randomTokens(5, tiny.vocabulary, 100 + id), randomTokens(59, tiny.vocabulary, 900 + id)]
+    return JSON.stringify({ id: `${id}`, source: "test", temperature: 0, seed: 0, prompt, answer })
+  })
   const data = join(scratch, "answers.jsonl")
   writeFileSync(data, `${lines.join("\n")}\n`)
 
   const run = async (name: string, given: Record<string, unknown>) => {
-    const sizes = { length: 64, anchors: 24, vocabulary: 61, batch: 2, accumulate: 1, measured: 20, validation: 0.2 }
+    const sizes = { length: 64, anchors: 24, vocabulary: 61, batch: 2, accumulate: 1, measured: 90, validation: 0.15 }
     const settings = resolveSettings(recipe, { layers: "2,2", warmUp: 1, validateEvery: 40, ...sizes, ...given })
     const folder = join(scratch, name)
     const training = await recipe.prepare({
