@@ -16,6 +16,7 @@ import {
   type RecipeContext,
   type Training,
 } from "../../train/recipe.ts"
+import { chooseVocabulary } from "../../train/vocabulary.ts"
 import { savedMaps, startingMaps } from "./maps.ts"
 import { channelScales, measureMoments } from "./moments.ts"
 import { maskOfPack, type Pack, packSequences, rowsOfPack, samplePseudoRows } from "./packs.ts"
@@ -69,7 +70,10 @@ async function prepare(context: RecipeContext): Promise<Training> {
   const packs = (answers: readonly Answer[], label: string) => packedAnswers(answers, shape.length, random.fork(label))
   const [training, validation] = [packs(split.training, "training"), packs(split.validation, "validation")]
   if (training.length === 0) throw new ForerunError("E_INPUT", `no answer of these files fits ${shape.length} rows`)
-  const vocabulary = draftVocabulary(split.training, Number(options.vocabulary), config.vocabulary)
+  const vocabulary = chooseVocabulary(split.training, {
+    size: Math.min(Number(options.vocabulary), config.vocabulary),
+    vocabulary: config.vocabulary,
+  })
   const measured = training.slice(0, Number(options.measured))
   note(`${training.length} samples of ${shape.length} tokens; the first maps are fitted on ${measured.length}`)
   const moments = await measureMoments(measured, { target, ...shape, threads: context.threads, signal: context.signal })
@@ -105,17 +109,6 @@ function packedAnswers(answers: readonly Answer[], length: number, random: Rando
     return { tokens: [...prompt, ...answer], answerFrom: prompt.length }
   })
   return packSequences(sequences, length)
-}
-
-/** Tokens of the answers by count, then of their prompts, then the lowest ids. */
-function draftVocabulary(answers: readonly Answer[], size: number, all: number): Int32Array {
-  const counts = new Float64Array(all)
-  for (const { prompt, answer } of answers) {
-    for (const id of prompt) counts[id]! += 1e-6
-    for (const id of answer) counts[id]!++
-  }
-  const order = Array.from({ length: all }, (_, id) => id).sort((a, b) => counts[b]! - counts[a]! || a - b)
-  return Int32Array.from(order.slice(0, size)).sort()
 }
 
 /** Packs as batches; anchors are drawn anew each time. */

@@ -1,6 +1,6 @@
 /** The drafter: pseudo rows of the last cached token, in a pass of their own (lazy) or in the verification pass (fused). */
 import { emptyTree } from "../../decoding/candidate-tree.ts"
-import { treeOfGuesses } from "../../decoding/guess-tree.ts"
+import { sparseTree } from "../../decoding/sparse-tree.ts"
 import type { Draft, Drafter, DraftState } from "../../decoding/speculate.ts"
 import type { KvCache } from "../../runtime/kv-cache.ts"
 import type { ForwardResult, ModelRunner } from "../../runtime/pass.ts"
@@ -47,9 +47,14 @@ export function createTransferDrafter(options: TransferDrafterOptions): Drafter 
       const states = ready ?? (anchor && (await lazyStates(anchor, { target, part, cache, steps, signal })))
       if (!states) return { tree: emptyTree }
       const guesses = await part.guesses(states.subarray(0, steps * hidden))
-      const { tree, worths } = treeOfGuesses(guesses, room.nodes)
+      // This round's own chances, not average ones: a step that is sure of itself gets its depth.
+      const { parents, depths, ranks, worths } = sparseTree(
+        guesses.map(({ chances }) => chances),
+        room.nodes,
+      )
+      const tokens = depths.map((depth, node) => guesses[depth]!.tokens[ranks[node]!]!)
       const count = size(worths)
-      return { tree: { tokens: tree.tokens.slice(0, count), parents: tree.parents.slice(0, count) } }
+      return { tree: { tokens: tokens.slice(0, count), parents: parents.slice(0, count) } }
     },
     observe({ hidden: states, kept }) {
       anchor = anchorAt(states, kept.at(-1)!)

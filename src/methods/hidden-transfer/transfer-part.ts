@@ -1,9 +1,14 @@
 /** The trained maps at work: states of real rows become those of pseudo rows, and final states become guesses. */
 import { ForerunError } from "../../base/errors.ts"
-import type { Guesses } from "../../decoding/guess-tree.ts"
 import { type OpenedPart, type PartContext, partTensor } from "../../decoding/method-part.ts"
 import { add, fusedMatmul, Graph, reshape, softcap, softmax, topK, transpose, type Value } from "../../graph/index.ts"
 import { type TransferStop, transferStops } from "./pseudo-rows.ts"
+
+/** What a token some places ahead may be, the likeliest first. */
+export interface Guesses {
+  readonly tokens: Int32Array
+  readonly chances: readonly number[]
+}
 
 export interface TransferPart extends OpenedPart {
   readonly stops: readonly TransferStop[]
@@ -57,7 +62,7 @@ export async function openTransferPart(context: PartContext): Promise<TransferPa
       const tokens = Int32Array.from(found.indices!.data as BigInt64Array, (index) => vocabulary[Number(index)]!)
       return Array.from({ length: rows }, (_, row) => ({
         tokens: tokens.subarray(row * width, (row + 1) * width),
-        chances: chances.subarray(row * width, (row + 1) * width),
+        chances: [...chances.subarray(row * width, (row + 1) * width)],
       }))
     },
     async dispose() {
