@@ -36,15 +36,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2401.10774",
   ),
   plan(
-    "hidden-transfer",
-    "lossless",
-    "hidden-states, tree-mask",
-    "Parallel Decoding via Hidden Transfer for Lossless Large Language Model Acceleration",
-    "Wu et al.",
-    2024,
-    "2404.12022",
-  ),
-  plan(
     "falcon",
     "lossless",
     "hidden-states, tree-mask",

@@ -71,9 +71,10 @@ export interface Drafter {
   propose(state: DraftState): Promise<Draft>
   /**
    * Runs a verification pass in the target's stead, for a drafter that has run some of the target's layers on these
-   * rows already. The result has the pass's rows and wants, and `keep` writes every layer. Default: `target.forward`.
+   * rows already. The result has the pass's rows and wants, and `keep` writes every layer. Nothing: the run was aborted
+   * between its passes. Default: `target.forward`.
    */
-  verify?(pass: ForwardPass): Promise<ForwardResult>
+  verify?(pass: ForwardPass): Promise<ForwardResult | undefined>
   observe?(round: DraftedRound): void
   dispose?(): void
 }
@@ -114,9 +115,10 @@ export async function* speculate(
       if (signal.aborted) break
       yield proposed(draft)
       if (signal.aborted) break // the caller's doing, while it had the step
-      const { verified, committed } = await verify(run, draft, parts)
-      yield verified
-      yield run.commit(committed)
+      const round = await verify(run, draft, parts)
+      if (!round) break
+      yield round.verified
+      yield run.commit(round.committed)
     }
     return { tokens, reason: "abort" }
   } finally {
@@ -183,6 +185,7 @@ async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: Specu
   const { context, cache, sequence, history, tokens, dice } = run
   const pass = verificationPass(tree, sequence.at(-1)!, cache, drafter.wantHidden)
   const result = await (drafter.verify?.(pass) ?? context.models.target.forward(pass))
+  if (!result) return undefined
   const logits = result.logits!
   const law = lawsBelow(tree, logits, { sampler: context.sampler, history })
   const verdict = accept({ tree, law, draftLaw: (node) => laws?.get(nodes[node] ?? -1) }, dice)

@@ -6,6 +6,7 @@ import { loadMethod } from "./index.ts"
 /** Method → its src/methods/<method>/train.ts. */
 const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
   medusa: async () => (await import("./medusa/train.ts")).recipe,
+  "hidden-transfer": async () => (await import("./hidden-transfer/train.ts")).recipe,
 }
 
 export const recipeNames: readonly string[] = Object.keys(registry)

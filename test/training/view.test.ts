@@ -1,7 +1,18 @@
 /** The differentiable graph of a model: the runtime's own numbers, and gradients that finite differences confirm. */
 import { describe, expect, test } from "vitest"
-import { externalBuffer, Graph, gradients, multiply, reshape, serialize, type Value } from "../../src/graph/index.ts"
+import {
+  concat,
+  externalBuffer,
+  Graph,
+  gradients,
+  multiply,
+  reshape,
+  serialize,
+  split,
+  type Value,
+} from "../../src/graph/index.ts"
 import type { Checkpoint } from "../../src/models/files/checkpoint.ts"
+import type { KeptRows } from "../../src/models/training/attention.ts"
 import { trainingView } from "../../src/models/training/view.ts"
 import type { FloatType } from "../../src/models/training/weights.ts"
 import { loadRunner } from "../../src/runtime/load-runner.ts"
@@ -212,6 +223,27 @@ describe("spans of layers, positions and masks of one's own", () => {
       return view.head(view.norm(view.layers(first, [1, 3], { batch, length, positions, mask })))
     })
     expect(explicit).toEqual(plain)
+  })
+
+  test("rows that run after others, and see them, are as if they had run with them", async () => {
+    const plain = await logitsOf((graph, x) => trainingView(graph, checkpoint).forward(x).logits)
+    const [before, after] = [6, 3]
+    const columns = { batch, length: before }
+    const apart = await logitsOf((graph, x) => {
+      const view = trainingView(graph, checkpoint)
+      const [first, rest] = split(reshape(view.embed(x), [batch, length, -1]), [before, after], 1)
+      const keep: KeptRows = new Map()
+      const stream = view.layers(reshape(first!, [batch * before, -1]), [0, 3], { ...columns, keep })
+      const places = range(after).map((i) => before + i)
+      const positions = graph.constant("int64", [batch, after], [...places, ...places])
+      const sees = places.flatMap((row) => range(length).map((i) => (i <= row ? 0 : Number.NEGATIVE_INFINITY)))
+      const mask = graph.constant("float32", [1, after, length], sees)
+      const later = { batch, length: after, positions, mask, past: keep }
+      const joined = view.layers(reshape(rest!, [batch * after, -1]), [0, 3], later)
+      const parts = [reshape(stream, [batch, before, -1]), reshape(joined, [batch, after, -1])]
+      return view.head(view.norm(reshape(concat(parts, 1), [batch * length, -1])))
+    })
+    expect(maxDifference(apart, plain)).toBeLessThan(1e-4)
   })
 
   test("rows that no other row sees change no other row", async () => {

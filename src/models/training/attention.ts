@@ -27,9 +27,19 @@ export interface Rows {
   readonly length: number
   /** int64 [batch, length]; default 0, 1, … in each sequence. */
   readonly positions?: Value
-  /** Added to the scores: [batch or 1, length, length], 0 or −∞; default causal, with the layer's window. */
+  /**
+   * Added to the scores: [batch or 1, length, columns], 0 or −∞; default causal, with the layer's window. Columns are
+   * the rows of `past`, if any, then these.
+   */
   readonly mask?: Value
+  /** Rows that went through these layers before and may be seen by these, as `mask` says. */
+  readonly past?: KeptRows
+  /** Receives each layer's keys and values, for rows that come later. */
+  readonly keep?: KeptRows
 }
+
+/** By layer, keys (turned) and values: [batch, kvHeads, length, headSize]. */
+export type KeptRows = Map<number, { readonly keys: Value; readonly values: Value }>
 
 export interface AttentionContext {
   readonly config: ModelConfig
@@ -66,26 +76,38 @@ export function trainingAttention(context: AttentionContext, layer: number, x: V
     groups * length,
     headSize,
   ])
-  const raw = fusedMatmul(grouped, apart(key), { transB: true, alpha: config.queryScale })
+  const { keys, values } = seen(layer, rows, { keys: apart(key), values: apart(value) })
+  const raw = fusedMatmul(grouped, keys, { transB: true, alpha: config.queryScale })
   const scores = config.attentionSoftcap === undefined ? raw : softcap(raw, config.attentionSoftcap)
-  const attended = fusedMatmul(softmax(add(scores, maskOf(context, layer, rows))), apart(value), {})
+  const attended = fusedMatmul(softmax(add(scores, maskOf(context, layer, rows))), values, {})
   const back = transpose(reshape(attended, [batch, kvHeads, groups, length, headSize]), [0, 3, 1, 2, 4])
   return reshape(back, [batch * length, heads * headSize])
 }
 
-/** [1 or batch, 1, groups·length, length] */
+/** Keys and values of all rows that may be seen: earlier ones, then these. */
+function seen(layer: number, { past, keep, mask }: Rows, own: { keys: Value; values: Value }) {
+  keep?.set(layer, own)
+  if (!past) return own
+  const before = past.get(layer)
+  if (!before || !mask)
+    throw new ForerunError("E_GRAPH", `layer ${layer}: rows with a past need its keys and values, and a mask`)
+  return { keys: concat([before.keys, own.keys], 2), values: concat([before.values, own.values], 2) }
+}
+
+/** [1 or batch, 1, groups·length, columns] */
 function maskOf({ config, weights }: AttentionContext, layer: number, { length, mask }: Rows): Value {
-  const window = config.layer[layer]!.slidingWindow ?? length
-  if (mask && window < length)
+  const window = config.layer[layer]!.slidingWindow ?? Infinity
+  if (mask && window < Number(mask.shape[2]))
     throw new ForerunError(
       "E_ABILITY",
       `layer ${layer} has a window of ${window}, which a mask of one's own would overrule`,
     )
   const given =
-    mask ?? weights.constant(`causal ${length} ${window}`, [1, length, length], () => causal(length, window))
+    mask ??
+    weights.constant(`causal ${length} ${Math.min(window, length)}`, [1, length, length], () => causal(length, window))
   const groups = config.heads / config.kvHeads
   const repeated = concat(new Array<Value>(groups).fill(given), 1)
-  return reshape(repeated, [given.shape[0]!, 1, groups * length, length])
+  return reshape(repeated, [given.shape[0]!, 1, groups * length, given.shape[2]!])
 }
 
 const causal = (length: number, window: number): Float32Array =>
