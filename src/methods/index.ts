@@ -10,6 +10,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   "predicted-output": async () => (await import("./predicted-output/predicted-output.ts")).predictedOutput,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
   "quantised-self": async () => (await import("./quantised-self/quantised-self.ts")).quantisedSelf,
+  "self-speculative": async () => (await import("./self-speculative/self-speculative.ts")).selfSpeculative,
   "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
   "token-forcing": async () => (await import("./token-forcing/token-forcing.ts")).tokenForcing,
