@@ -5,6 +5,7 @@ import type { AnyMethod, Method } from "../decoding/method.ts"
 const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   auto: async () => (await import("./auto/auto.ts")).auto,
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
+  del: async () => (await import("./del/del.ts")).del,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   lookahead: async () => (await import("./lookahead/lookahead.ts")).lookahead,
   "predicted-output": async () => (await import("./predicted-output/predicted-output.ts")).predictedOutput,

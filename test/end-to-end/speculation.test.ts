@@ -30,6 +30,7 @@ const speculative = [
   { method: "predicted-output", prediction: "hello hello, and whatever else" },
   { method: "quantised-self" },
   { method: "self-speculative", options: { exitLayer: 1 } },
+  { method: "del" },
   { method: "auto", options: {} },
 ]
 
