@@ -63,15 +63,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2412.18934",
   ),
   plan(
-    "del",
-    "lossless",
-    "exit-layers",
-    "DEL: Context-Aware Dynamic Exit Layer for Efficient Self-Speculative Decoding",
-    "Entezari Zarch et al.",
-    2025,
-    "2504.05598",
-  ),
-  plan(
     "assd",
     "lossless",
     "permuted",

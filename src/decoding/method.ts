@@ -73,6 +73,8 @@ export interface Context {
    * that a run with the same seed and cost has the same steps.
    */
   readonly cost: RowCost
+  /** What leaving a pass costs, final norm and head, in layers: where passes of several depths were timed. */
+  readonly headCost?: number
   /** A draft model's pass of one row, in passes of the target: where both were timed. */
   readonly draftCost?: number
   /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */

@@ -38,7 +38,7 @@ export interface DraftState {
   readonly tokens: readonly number[]
   /** The same, as penalties need it. Push drafted tokens to see the laws below them, and rewind. */
   readonly history: TokenHistory
-  /** The target's past. To run the target, fork it. */
+  /** The target's past. To run the target, fork it; only a drafter that verifies too may run layers ahead in it. */
   readonly cache: KvCache
   /** The most that verification takes now. Never empty. */
   readonly room: Room

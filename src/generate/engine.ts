@@ -13,6 +13,7 @@ import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
 import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
+import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { loadBackend } from "../runtime/session-node.ts"
@@ -259,11 +260,16 @@ export class Engine {
     return scoreTokens(this.runner, tokens, signal)
   }
 
-  async costs(draft: Part | undefined = this.#draft): Promise<Pick<Context, "cost" | "draftCost">> {
+  async costs(draft: Part | undefined = this.#draft): Promise<Pick<Context, "cost" | "draftCost" | "headCost">> {
     const times = ({ ledger, config }: SessionRunner) => ledger.times(config.layers)
     const cost = estimateCost(await this.#knownCurve, times(this.runner))
     const draftCost = draft && relativeTime(times(draft.runner), times(this.runner))
-    return draftCost === undefined ? { cost } : { cost, draftCost }
+    const headCost = timedHeadCost(this.runner.ledger)
+    return {
+      cost,
+      ...(draftCost === undefined ? {} : { draftCost }),
+      ...(headCost === undefined ? {} : { headCost }),
+    }
   }
 
   async costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {

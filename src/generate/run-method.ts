@@ -21,7 +21,7 @@ export interface RunHost {
   /** Trained weights of the methods that have some. */
   readonly parts?: Pick<TrainedParts, "of">
   /** What rows and drafts cost on it. */
-  costs(): Promise<Pick<Context, "cost" | "draftCost">>
+  costs(): Promise<Pick<Context, "cost" | "draftCost" | "headCost">>
 }
 
 /**

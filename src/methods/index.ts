@@ -5,6 +5,7 @@ import type { AnyMethod, Method } from "../decoding/method.ts"
 const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   auto: async () => (await import("./auto/auto.ts")).auto,
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
+  del: async () => (await import("./del/del.ts")).del,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   medusa: async () => (await import("./medusa/medusa.ts")).medusa,
   "hidden-transfer": async () => (await import("./hidden-transfer/hidden-transfer.ts")).hiddenTransfer,
@@ -12,6 +13,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   "predicted-output": async () => (await import("./predicted-output/predicted-output.ts")).predictedOutput,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
   "quantised-self": async () => (await import("./quantised-self/quantised-self.ts")).quantisedSelf,
+  "self-speculative": async () => (await import("./self-speculative/self-speculative.ts")).selfSpeculative,
   "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
   "token-forcing": async () => (await import("./token-forcing/token-forcing.ts")).tokenForcing,

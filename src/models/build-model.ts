@@ -1,12 +1,17 @@
 /** Puts a whole model together: layers, taps, head, and the inputs and outputs that the runtime works with. */
 import {
+  add,
   and,
   concat,
   conditional,
+  exp,
   type Graph,
   gather,
   less,
   lessOrEqual,
+  log,
+  reduceMax,
+  reduceSum,
   softcap,
   subtract,
   topK,
@@ -23,7 +28,7 @@ import type { WeightSource } from "./weights.ts"
  * bool, cos<i>, sin<i>, bias<i>, blockBias<i>, the cache (attention.ts); a steerable graph also from, to int64 [].
  * Outputs: keys, values [layers that ran · rows, kvHeads, headSize]; hidden [(layers + 1) · rows, hidden] or empty;
  * final [rows, hidden] after the final norm, wherever the pass ended;
- * logits [picked, vocabulary]; topValues, topIndices [picked, top] or empty.
+ * logits [picked, vocabulary]; topValues, topIndices [picked, top] and topLogMass [picked, 1], or empty.
  */
 export interface ModelGraph {
   readonly graph: Graph
@@ -77,20 +82,27 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   const logits = config.logitSoftcap === undefined ? product : softcap(product, config.logitSoftcap)
   graph.output("logits", logits)
   const count = graph.input("top", "int64", [1])
-  const [values, indices] = conditional(
+  const [values, indices, logMass] = conditional(
     graph.input("wantTop", "bool", []),
     [
       ["topRows", "top"],
       ["topRows", "top"],
+      ["topRows", "mass"],
     ],
     () => {
       const top = topK(logits, count, "top")
-      return [top.values, top.indices]
+      const largest = reduceMax(logits, 1)
+      return [top.values, top.indices, add(largest, log(reduceSum(exp(subtract(logits, largest)), 1)))]
     },
-    () => [graph.constant("float32", [0, 0], []), graph.constant("int64", [0, 0], [])],
+    () => [
+      graph.constant("float32", [0, 0], []),
+      graph.constant("int64", [0, 0], []),
+      graph.constant("float32", [0, 0], []),
+    ],
   )
   graph.output("topValues", values!)
   graph.output("topIndices", indices!)
+  graph.output("topLogMass", logMass!)
   return { graph, config, ropeTables: b.ropeTables, windows: b.windows, steerable: options.steerable }
 }
 

@@ -49,6 +49,16 @@ export class Ledger {
     return this.#times.get(layers) ?? new Map()
   }
 
+  /** How many layers the timed passes ran, ascending. */
+  depths(): readonly number[] {
+    return [...this.#times.keys()].sort((a, b) => a - b)
+  }
+
+  /** For when the graph is another from now on. */
+  forgetTimes(): void {
+    this.#times.clear()
+  }
+
   #remember({ layers, rows, milliseconds }: PassRecord): void {
     const bySize = this.#times.get(layers) ?? new Map<number, number[]>()
     this.#times.set(layers, bySize)

@@ -181,7 +181,7 @@ export class SessionRunner implements ModelRunner {
     const inner = hidden.some((layer) => layer !== "final")
     const feeds = this.#feeder({ x, positions, mask, cache, layers, logitRows, top, wantHidden: inner })
     const fetches = ["keys", "values"]
-    if (logitRows.length > 0) fetches.push(...(top > 0 ? ["topValues", "topIndices"] : ["logits"]))
+    if (logitRows.length > 0) fetches.push(...(top > 0 ? ["topValues", "topIndices", "topLogMass"] : ["logits"]))
     if (inner) fetches.push("hidden")
     if (hidden.includes("final")) fetches.push("final")
     const out = await session.run(feeds, fetches)
@@ -235,6 +235,7 @@ export class SessionRunner implements ModelRunner {
     const { facts, session } = await this.#parts.rebuild!(steerable)
     this.#parts = { ...this.#parts, facts, session }
     this.#feeder = createFeeder(facts, session)
+    this.ledger.forgetTimes()
     this.#lost = false
   }
 }
@@ -282,7 +283,8 @@ function once(append: (rows: readonly number[]) => void, count: number): Forward
 
 function topOf(out: Readonly<Record<string, HostTensor>>, rows: number, top: number): TopLogits {
   const ids = Int32Array.from(out.topIndices!.data as BigInt64Array, Number)
-  return { values: out.topValues!.data as Float32Array, ids, rows, top }
+  const logMasses = out.topLogMass!.data as Float32Array
+  return { values: out.topValues!.data as Float32Array, ids, logMasses, rows, top }
 }
 
 /** Results of consecutive chunks as one. */
@@ -308,6 +310,10 @@ function join(results: readonly ForwardResult[]): ForwardResult {
     ids: concatenate(
       tops.map((part) => part.ids),
       Int32Array,
+    ),
+    logMasses: concatenate(
+      tops.map((part) => part.logMasses),
+      Float32Array,
     ),
     rows: tops.reduce((sum, part) => sum + part.rows, 0),
     top: tops[0].top,

@@ -56,6 +56,8 @@ export interface TopLogits {
   /** [rows · top], largest first. */
   readonly values: Float32Array
   readonly ids: Int32Array
+  /** ln Σ exp of each row's logits, all of them: what turns values into log-probabilities. [rows] */
+  readonly logMasses: Float32Array
   readonly rows: number
   readonly top: number
 }

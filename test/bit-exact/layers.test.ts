@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { differences, differingBits, oneByOne, runRows } from "../support/bit-exact.ts"
 import { full } from "../support/shared.ts"
 import { randomTokens } from "../support/tiny-model.ts"
-import { range } from "../support/tiny-runner.ts"
+import { logSumExp64, range } from "../support/tiny-runner.ts"
 import { cases, oneFormatEach, openCase } from "./models.ts"
 
 const length = 150
@@ -89,6 +89,7 @@ describe.each(oneFormatEach)("$name", (one) => {
     for (const row of range(12)) {
       const sorted = Array.from(causal[row]!.logits).sort((a, b) => b - a)
       expect(Array.from(top!.values.subarray(row * 5, row * 5 + 5))).toEqual(sorted.slice(0, 5))
+      expect(top!.logMasses[row]).toBeCloseTo(logSumExp64(sorted), 4)
       for (let i = row * 5; i < row * 5 + 5; i++) expect(causal[row]!.logits[top!.ids[i]!]).toBe(top!.values[i])
     }
     await runner.dispose()

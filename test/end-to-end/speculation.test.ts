@@ -29,6 +29,8 @@ const speculative = [
   { method: "lookahead", options: { level: 4 } },
   { method: "predicted-output", prediction: "hello hello, and whatever else" },
   { method: "quantised-self" },
+  { method: "self-speculative", options: { exitLayer: 1 } },
+  { method: "del" },
   { method: "auto", options: {} },
 ]
 
