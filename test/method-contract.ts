@@ -22,7 +22,7 @@ import {
   watched,
 } from "./support/method-harness.ts"
 import { type MakeTestPart, openTestPart } from "./support/test-part.ts"
-import { type TinyModel, tinyCheckpoint } from "./support/tiny-model.ts"
+import { contractModel, type TinyModel, tinyCheckpoint } from "./support/tiny-model.ts"
 import { greedy, logSumExp64 } from "./support/tiny-runner.ts"
 
 export interface ContractOptions {
@@ -38,18 +38,7 @@ export interface ContractOptions {
   readonly part?: MakeTestPart
 }
 
-const model: TinyModel = {
-  family: "llama",
-  seed: 77,
-  hidden: 32,
-  heads: 2,
-  kvHeads: 1,
-  headSize: 16,
-  layers: 2,
-  intermediate: 64,
-  vocabulary: 40,
-  context: 400,
-}
+const model = contractModel
 const small: TinyModel = { ...model, seed: 78, vocabulary: 8 }
 
 /** Alone and together, greedy too: penalties and bias change the likeliest token. */

@@ -1,4 +1,5 @@
 /** Result files: one JSON file a measurement, named by date, machine and what was measured. */
+import { createHash } from "node:crypto"
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
@@ -17,10 +18,10 @@ export interface Described extends Source {
 /** Where records of this project lie, relative to the checkout. */
 export const resultsFolder = "bench/results"
 
-/** "2026-11-23-epyc-2-cores-bench-q8-2-threads.json" */
+/** "2026-11-26-epyc-2-cores-bench-model-q8-2-threads-auto-7-tasks-64-tokens-10-repetitions-1f3a9c.json" */
 export function recordName(record: BenchRecord): string {
   const what = {
-    bench: () => `${(record as BenchResult).weights}-${threads(record)}`,
+    bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),
@@ -32,21 +33,68 @@ export function recordName(record: BenchRecord): string {
 
 const threads = (record: object) => `${(record as { threads?: number }).threads ?? 0}-threads`
 
-/** Writes a record to a file, or under its own name into a folder. Returns the path. @throws E_IO */
+/** Methods, tasks, sizes, peers; where names are too many to read, their number, and a hash that keeps them apart. */
+function benchName(record: BenchResult): string {
+  const { rows, peers, costCurve, maxTokens, repetitions } = record
+  const { methods, tasks } = measuredOf(record)
+  const some = (names: readonly string[], what: string) =>
+    names.length > mostNamed ? [`${names.length}-${what}`] : names
+  const compared = methods.filter((method) => method !== "autoregressive")
+  const parts = [
+    ...some(compared.length > 0 ? compared : methods, "methods"),
+    ...some(tasks, "tasks"),
+    ...(rows.length > 0 && maxTokens !== undefined ? [`${maxTokens}-tokens`] : []),
+    ...peers.map(({ name, contexts }) => ["beside", name, ...contexts.map(({ context }) => context)].join("-")),
+    ...(rows.length + peers.length === 0 && costCurve ? ["cost-curve"] : []),
+    `${repetitions}-repetitions`,
+    createHash("sha256")
+      .update(JSON.stringify([methods, tasks, maxTokens]))
+      .digest("hex")
+      .slice(0, 6),
+  ]
+  return `-${parts.join("-")}`
+}
+
+const mostNamed = 2
+
+/** Which methods on which tasks: runs that differ in them are different measurements. */
+export function measuredOf({ rows }: Pick<BenchResult, "rows">) {
+  const distinct = (names: readonly string[]) => [...new Set(names)]
+  return {
+    methods: distinct(rows.map(({ method }) => method)),
+    tasks: distinct(rows.map(({ category }) => category)).filter((category) => category !== "all"),
+  }
+}
+
+/** Writes a record to a file, or under its own name into a folder. A folder's records are never replaced. @throws E_IO */
 export async function saveRecord(
   record: BenchRecord,
   to: { readonly file: string } | { readonly folder: string },
 ): Promise<string> {
-  const path = "file" in to ? to.file : join(to.folder, recordName(record))
+  const wanted = "file" in to ? to.file : join(to.folder, recordName(record))
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await mkdir(dirname(wanted), { recursive: true })
+    const path = "file" in to ? wanted : await freePath(wanted)
     const temporary = `${path}.${process.pid}.part` // an interrupted write leaves no half-written record
     await writeFile(temporary, `${JSON.stringify(record, rounded, 2)}\n`)
     await rename(temporary, path)
+    return path
   } catch (cause) {
-    throw new ForerunError("E_IO", `cannot write ${path}: ${(cause as Error).message}`, { cause })
+    throw new ForerunError("E_IO", `cannot write ${wanted}: ${(cause as Error).message}`, { cause })
   }
-  return path
+}
+
+/** The path, or with "-2", "-3" … the first that is nobody's; it is taken at once. */
+async function freePath(wanted: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const path = number === 1 ? wanted : wanted.replace(/\.json$/, `-${number}.json`)
+    try {
+      await writeFile(path, "", { flag: "wx" })
+      return path
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") throw thrown
+    }
+  }
 }
 
 /** Six digits: what lies beyond is noise and makes differences unreadable. */

@@ -67,6 +67,7 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
       weights: info.weights,
       threads: info.threads,
       repetitions,
+      maxTokens,
       rows: methodRows(measured, costCurve),
       peers: rows,
       ...(costCurve ? { costCurve } : {}),

@@ -7,15 +7,53 @@ import { machineSlug } from "./machine.ts"
 import { readRecords, recordName, saveRecord } from "./record.ts"
 import { costCurveTable, markdown, newest, percent, perplexityTable, provenance, speedTable } from "./tables.ts"
 import { benchRecord, perplexityRecord, profileRecord, records, startUpRecord } from "./test-records.ts"
+import type { BenchResult } from "./types.ts"
 
 test("names say date, machine and what was measured", () => {
   expect(records.map(recordName)).toEqual([
-    "2026-01-02-test-co-2-cores-bench-tiny-model-q8-2-threads.json",
+    expect.stringMatching(
+      /^2026-01-02-test-co-2-cores-bench-tiny-model-q8-2-threads-medusa-writing-coding-64-tokens-beside-llama.cpp-128-2048-10-repetitions-[0-9a-f]{6}\.json$/,
+    ),
     "2026-01-02-test-co-2-cores-perplexity-tiny-model-valid.txt.json",
     "2026-01-02-test-co-2-cores-start-up-tiny-model-2-threads.json",
     "2026-01-02-test-co-2-cores-profile-tiny-model-q8-2-threads.json",
   ])
   expect(machineSlug({ cpu: "Intel Xeon CPU @ 2.20GHz", cores: 4 })).toBe("xeon-4-cores")
+})
+
+test("names of different measurements differ, also where names are too many to be read", () => {
+  const { rows } = benchRecord
+  const four = ["writing", "coding", "summaries", "edit"]
+  const tasks = (names: readonly string[]) => names.map((category) => ({ ...rows[0]!, category }))
+  const variants: readonly BenchResult[] = [
+    benchRecord,
+    { ...benchRecord, weights: "f32" },
+    { ...benchRecord, threads: 1 },
+    { ...benchRecord, maxTokens: 128 },
+    { ...benchRecord, repetitions: 1 },
+    { ...benchRecord, rows: rows.map((row) => ({ ...row, method: `${row.method}-2` })) },
+    { ...benchRecord, rows: tasks(four) },
+    { ...benchRecord, rows: tasks([...four.slice(1), "other"]) },
+    { ...benchRecord, peers: [] },
+    { ...benchRecord, peers: [], rows: [] },
+    { ...benchRecord, date: "2026-01-03T00:00:00.000Z" },
+  ]
+  const names = variants.map(recordName)
+  expect(new Set(names).size).toBe(variants.length)
+  expect(names[6]).toContain("-4-tasks-")
+  expect(names[9]).toContain("-cost-curve-")
+})
+
+test("a record of the same name is not replaced; a named file is", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "forerun-results-"))
+  const again = { ...benchRecord, date: "2026-01-02T05:00:00.000Z" }
+  const paths = []
+  for (const record of [benchRecord, again, benchRecord]) paths.push(await saveRecord(record, { folder }))
+  expect(new Set(paths).size).toBe(3)
+  expect(paths[2]).toMatch(/-3\.json$/)
+  expect((await readRecords(folder)).map(({ date }) => date)).toEqual([benchRecord.date, benchRecord.date, again.date])
+  for (const record of [benchRecord, again]) await saveRecord(record, { file: paths[0]! })
+  expect(await readRecords(folder)).toHaveLength(3)
 })
 
 test("records come back as they were saved, oldest first", async () => {

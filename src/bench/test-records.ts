@@ -37,6 +37,7 @@ export const benchRecord: BenchResult = {
   weights: "q8",
   threads: 2,
   repetitions: 10,
+  maxTokens: 64,
   rows: ["autoregressive", "medusa"].flatMap((method, i) =>
     ["writing", "coding", "all"].map((category, j) => ({
       method,

@@ -135,6 +135,8 @@ export interface BenchResult extends Source {
   readonly weights: WeightFormat
   readonly threads: number
   readonly repetitions: number
+  /** New tokens a prompt at most; older records lack it. */
+  readonly maxTokens?: number
   readonly rows: readonly BenchRow[]
   readonly peers: readonly PeerRow[]
   readonly costCurve?: {

@@ -29,6 +29,20 @@ export interface TinyModel {
   readonly more?: Readonly<Record<string, unknown>>
 }
 
+/** The model that methods are held to their contract with; tests of single methods take it too. */
+export const contractModel: TinyModel = {
+  family: "llama",
+  seed: 77,
+  hidden: 32,
+  heads: 2,
+  kvHeads: 1,
+  headSize: 16,
+  layers: 2,
+  intermediate: 64,
+  vocabulary: 40,
+  context: 400,
+}
+
 /** Mulberry32: a test's own numbers, so that a change in the product's generator does not change the tests. */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0

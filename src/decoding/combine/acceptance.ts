@@ -1,7 +1,7 @@
 /** How often what a drafter drafts comes true, kept apart by grade: like tokens with like. One for each drafter and run. */
 
 export interface Acceptance {
-  /** Probability that a token of this grade is accepted when the one above it was. */
+  /** Probability that a token of this grade is accepted when the one above it was: rather too low than too high. */
   chance(grade: number): number
   /** The same for a token whose grade is not known yet. */
   overall(): number
@@ -27,9 +27,15 @@ export const withTry = ({ accepted, tried }: Evidence, isAccepted: boolean): Evi
   tried: memory * tried + 1,
 })
 
-/** The share accepted, drawn towards what was expected where little was tried. */
-export const believed = ({ accepted, tried }: Evidence, expected: number): number =>
-  (trust * expected + accepted) / (trust + tried)
+/** Standard errors that are taken off: of several chances the one that is overrated looks best, so doubt must cost. */
+const caution = 1
+
+/** The share accepted, drawn towards what was expected where little was tried, less what it may be overrated by. */
+export function believed({ accepted, tried }: Evidence, expected: number): number {
+  const all = trust + tried
+  const share = (trust * expected + accepted) / all
+  return Math.max(0, share - caution * Math.sqrt((share * (1 - share)) / all))
+}
 
 /**
  * Grades learn from each other: where fewer tokens come true than expected, all expectations fall by as much. So a text

@@ -5,10 +5,12 @@ import { believed, createAcceptance, withTry } from "./acceptance.ts"
 import { planDraft } from "./draft-source.ts"
 import { createFollowedDrafts } from "./followed-drafts.ts"
 import { byWorth, mergeDrafts, treeOf } from "./merge-drafts.ts"
-import { affordable, bestSize, createFunds, createRate } from "./tree-size.ts"
+import { bestSize, createFunds, createRate } from "./tree-size.ts"
 
 /** 1, 1.2, 1.4, … and from the eighth row on twice as steep. */
 const cost = (rows: number) => 1 + 0.2 * (rows - 1) + 0.2 * Math.max(0, rows - 7)
+
+const price = (curve: (rows: number) => number) => (size: number) => curve(1 + size) - 1
 
 describe("bestSize", () => {
   test.each([
@@ -19,7 +21,12 @@ describe("bestSize", () => {
     ["the curve's bend ends it", Array(20).fill(0.3), 1, 6],
     ["a poor token does not end it when a step of the curve is crossed anyway", Array(20).fill(0.5), 1, 20],
   ] as const)("%s", (_, worths, rate, size) => {
-    expect(bestSize(worths, cost, rate)).toBe(size)
+    expect(bestSize(worths, price(cost), { rate, funds: 99 }).size).toBe(size)
+  })
+
+  test("no more than the funds pay for, the first ones first", () => {
+    const size = (funds: number) => bestSize([0.9, 0.8, 0.7], price(cost), { rate: 1, funds }).size
+    expect([0.1, 0.25, 0.45, 9].map(size)).toEqual([0, 1, 2, 3])
   })
 
   test("with the run's rate it brings more tokens for the time than the best ratio of each round", () => {
@@ -34,25 +41,28 @@ describe("bestSize", () => {
     const ratioOf = (size: number) => (overall(size) * (4 + cost(1 + size)) - 4) / cost(1 + size)
     for (let size = 1; size <= 12; size++) if (ratioOf(size) > ratioOf(ratio)) ratio = size
     let rate = 1
-    for (let i = 0; i < 50; i++) rate = overall(bestSize(worths, cost, rate))
+    for (let i = 0; i < 50; i++) rate = overall(bestSize(worths, price(cost), { rate, funds: 99 }).size)
     expect(rate).toBeGreaterThan(overall(ratio))
     expect(rate).toBeCloseTo(Math.max(...worths.map((_, i) => overall(i + 1))), 9)
   })
 })
 
 test("planDraft: drafting that costs shortens the line, or forbids it", () => {
-  const market = { cost, rate: 1 }
-  expect(planDraft(0.8, 6, market, () => 0).length).toBe(6)
-  expect(planDraft(0.8, 6, market, (drafted) => 0.2 * drafted)).toEqual({ length: 4, gain: expect.closeTo(0.7616, 9) })
-  expect(planDraft(0.8, 6, market, (drafted) => 0.7 * drafted)).toEqual({ length: 0, gain: 0 })
-  expect(planDraft(0.8, 0, market, () => 0).length).toBe(0)
+  const market = { cost, rate: 1, funds: 99 }
+  expect(planDraft(0.8, 6, market, () => 0).size).toBe(6)
+  expect(planDraft(0.8, 6, market, (drafted) => 0.2 * drafted)).toEqual({ size: 4, gain: expect.closeTo(0.7616, 9) })
+  expect(planDraft(0.8, 6, market, (drafted) => 0.7 * drafted)).toEqual({ size: 0, gain: 0 })
+  expect(planDraft(0.8, 6, { ...market, funds: 0.5 }, () => 0).size).toBe(2)
+  expect(planDraft(0.8, 0, market, () => 0).size).toBe(0)
 })
 
 describe("acceptance", () => {
-  test("an expectation counts as eight tries", () => {
-    expect(believed({ accepted: 0, tried: 0 }, 0.6)).toBeCloseTo(0.6, 12)
-    expect(believed({ accepted: 4, tried: 4 }, 0.5)).toBeCloseTo(2 / 3, 12)
-    expect(believed({ accepted: 0, tried: 12 }, 0.8)).toBeCloseTo(0.32, 12)
+  test("an expectation counts as eight tries, and one standard error is taken off", () => {
+    expect(believed({ accepted: 0, tried: 0 }, 0.5)).toBeCloseTo(0.5 - 0.5 / Math.sqrt(8), 12)
+    expect(believed({ accepted: 4, tried: 4 }, 0.5)).toBeCloseTo(2 / 3 - Math.sqrt(2 / 9 / 12), 12)
+    expect(believed({ accepted: 0, tried: 12 }, 0.8)).toBeCloseTo(0.32 - Math.sqrt((0.32 * 0.68) / 20), 12)
+    expect(believed({ accepted: 0, tried: 0 }, 0.01)).toBe(0)
+    expect(believed({ accepted: 0, tried: 0 }, 1)).toBe(1)
     expect(withTry({ accepted: 1, tried: 2 }, true)).toEqual({ accepted: 1.98, tried: 2.96 })
   })
 
@@ -65,9 +75,9 @@ describe("acceptance", () => {
     }
     expect(refused.chance(3)).toBeLessThan(0.16)
     expect(refused.chance(7)).toBeLessThan(0.3)
-    expect(taken.chance(7)).toBeGreaterThan(0.8)
-    expect(taken.chance(7)).toBeLessThan(1)
-    expect(createAcceptance(() => 0.6).chance(7)).toBeCloseTo(0.6, 12)
+    expect(taken.chance(7)).toBeGreaterThan(0.65)
+    expect(taken.chance(7)).toBeLessThan(0.97)
+    expect(createAcceptance(() => 0.5).chance(7)).toBeCloseTo(0.5 - 0.5 / Math.sqrt(8), 12)
   })
 
   test("it forgets: a text that changes is believed anew", () => {
@@ -161,23 +171,15 @@ test("the rate starts as plain decoding's, follows what comes, and never falls b
   expect(rate.value()).toBe(1)
 })
 
-describe("funds", () => {
-  test("losses end drafting, gains pay for more, a hundredth of the time always may", () => {
-    const funds = createFunds()
-    expect(funds.value()).toBe(2)
-    for (let i = 0; i < 8; i++) funds.observe(1, 1.2) // a refused row each
-    expect(funds.value()).toBeCloseTo(0.496, 9)
-    for (let i = 0; i < 100; i++) funds.observe(1, 1)
-    expect(funds.value()).toBeCloseTo(1.496, 9)
-    funds.observe(5, 2)
-    expect(funds.value()).toBeCloseTo(4.516, 9)
-    for (let i = 0; i < 50; i++) funds.observe(5, 2)
-    expect(funds.value()).toBe(12)
-  })
-
-  test("buy rows, the first ones first", () => {
-    expect(affordable([0.9, 0.8, 0.7], cost, 0.45)).toEqual([0.9, 0.8])
-    expect(affordable([0.9, 0.8, 0.7], cost, 0.1)).toEqual([])
-    expect(affordable([0.9, 0.8, 0.7], cost, 9)).toEqual([0.9, 0.8, 0.7])
-  })
+test("funds: losses end drafting, gains pay for more, a hundredth of the time always may", () => {
+  const funds = createFunds()
+  expect(funds.value()).toBe(0.6)
+  for (let i = 0; i < 3; i++) funds.observe(1, 1.2) // a refused row each
+  expect(funds.value()).toBeCloseTo(0.036, 9)
+  for (let i = 0; i < 100; i++) funds.observe(1, 1)
+  expect(funds.value()).toBeCloseTo(1.036, 9)
+  funds.observe(5, 2)
+  expect(funds.value()).toBeCloseTo(4.056, 9)
+  for (let i = 0; i < 50; i++) funds.observe(5, 2)
+  expect(funds.value()).toBe(12)
 })

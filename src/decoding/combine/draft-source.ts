@@ -2,6 +2,7 @@
 import type { RowCost } from "../../runtime/cost-estimate.ts"
 import type { Drafter } from "../speculate.ts"
 import type { Expectation } from "./acceptance.ts"
+import { bestSize, lineWorths, type TreeSize } from "./tree-size.ts"
 
 export interface DraftSource {
   /** Short, for reports. */
@@ -20,29 +21,26 @@ export interface Market {
   readonly cost: RowCost
   /** Committed tokens for the cost of one plain pass, at least 1. */
   readonly rate: number
+  /** The most that a draft may cost now, in plain passes. */
+  readonly funds: number
 }
 
-export interface DraftPlan {
-  readonly length: number
-  /** Tokens more than the same time would bring otherwise. */
-  readonly gain: number
-}
+/** What verifying so many tokens adds to a plain step. */
+export const priceOf =
+  ({ cost }: Market) =>
+  (size: number): number =>
+    cost(1 + size) - 1
 
 /**
  * How far to draft where drafting itself costs: the line that gains most when each token is accepted with this chance.
- * Length 0 when none does.
+ * Size 0 when none does.
  */
-export function planDraft(
+export const planDraft = (
   chance: number,
   most: number,
-  { cost, rate }: Market,
+  market: Market,
   draftCost: (drafted: number) => number,
-): DraftPlan {
-  let best: DraftPlan = { length: 0, gain: 0 }
-  for (let length = 1, tokens = 0; length <= most; length++) {
-    tokens += chance ** length
-    const gain = tokens - rate * (cost(1 + length) - 1 + draftCost(length))
-    if (gain > best.gain) best = { length, gain }
-  }
-  return best
+): TreeSize => {
+  const price = priceOf(market)
+  return bestSize(lineWorths(chance, most), (size) => price(size) + draftCost(size), market)
 }

@@ -5,6 +5,8 @@ export interface JudgedDraft {
   readonly tree: CandidateTree
   /** Chance that each node is accepted when the one above it was. [nodes] */
   readonly chances: readonly number[]
+  /** As in the draft. */
+  readonly predicted?: readonly number[]
 }
 
 export interface MergedDrafts {

@@ -11,8 +11,6 @@ export interface SourceRecord {
   readonly source: DraftSource
   /** How many tokens to ask for; 0: not now. `gain` is what the drafts of others promise. */
   plan(most: number, market: Market, gain: number): number
-  /** Of drafting so many tokens now. */
-  costOf(length: number): number
   /** Takes a draft in, to be judged and followed. */
   judge(draft: Draft): JudgedDraft
   /** Whether one more token pays after one of this grade. */
@@ -35,20 +33,20 @@ export function createSourceRecord(source: DraftSource): SourceRecord {
   let unread = 0
   return {
     source,
-    costOf: (length) => costOf(length, 1),
     plan(most, market, gain) {
       reach = 1
       if (!source.cost) return most
       const plan = planDraft(acceptance.overall(), most, market, (drafted) => costOf(drafted, 1))
-      if (plan.length > 0) return plan.gain > gain ? plan.length : 0
+      if (plan.size > 0) return plan.gain > gain ? plan.size : 0
       const probe = costOf(1, unread) + market.cost(2) - 1
-      return most > 0 && probe <= probing * idle ? 1 : 0
+      return most > 0 && probe <= Math.min(probing * idle, market.funds) ? 1 : 0
     },
-    judge({ tree, grades = depthsOf(tree) }) {
+    judge({ tree, predicted, grades = depthsOf(tree) }) {
       spent += costOf(tree.tokens.length, unread)
       ;[idle, unread] = [0, 0]
       followed.add({ tree, grades })
-      return { tree, chances: grades.map((grade) => acceptance.chance(grade)) }
+      const chances = grades.map((grade) => acceptance.chance(grade))
+      return { tree, chances, ...(predicted ? { predicted } : {}) }
     },
     goesOn(grade, count, { cost, rate }) {
       reach *= acceptance.chance(grade)

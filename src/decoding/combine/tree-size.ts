@@ -1,5 +1,10 @@
 /** How many rows a draft may cost. Pure: from what its tokens are worth, what rows cost, and what time is worth elsewhere. */
-import type { RowCost } from "../../runtime/cost-estimate.ts"
+
+export interface TreeSize {
+  readonly size: number
+  /** Tokens more than the same time would bring otherwise. */
+  readonly gain: number
+}
 
 /**
  * The number of tokens to verify, of those worth most: it maximises the tokens expected beyond a plain step's, less what
@@ -7,27 +12,22 @@ import type { RowCost } from "../../runtime/cost-estimate.ts"
  * (committed tokens) / (cost) over the whole run. The best ratio of each round alone would not: a round with a sure draft
  * would stop where its own high average falls, though its next row still brings more than rows elsewhere.
  * @param worths expected accepted tokens of each node, descending
- * @param cost in passes of one row
+ * @param price of so many tokens, in passes of one row beyond the plain step's
  * @param rate committed tokens for the cost of one plain pass, at least 1
+ * @param funds the highest price
  */
-export function bestSize(worths: readonly number[], cost: RowCost, rate: number): number {
-  let best = { size: 0, gain: 0 }
-  for (let size = 1, tokens = 0; size <= worths.length; size++) {
+export function bestSize(
+  worths: readonly number[],
+  price: (size: number) => number,
+  { rate, funds }: { readonly rate: number; readonly funds: number },
+): TreeSize {
+  let best: TreeSize = { size: 0, gain: 0 }
+  for (let size = 1, tokens = 0; size <= worths.length && price(size) <= funds; size++) {
     tokens += worths[size - 1]!
-    const gain = tokens - rate * (cost(1 + size) - 1)
+    const gain = tokens - rate * price(size)
     if (gain > best.gain) best = { size, gain }
   }
-  return best.size
-}
-
-/** What verifying the first `size` of them gains, in tokens. */
-export function gainOf(
-  worths: readonly number[],
-  size: number,
-  { cost, rate }: { cost: RowCost; rate: number },
-): number {
-  const tokens = worths.slice(0, size).reduce((sum, worth) => sum + worth, 0)
-  return tokens - rate * (cost(1 + size) - 1)
+  return best
 }
 
 /** Worths of a line in which each token is accepted with the same chance. */
@@ -51,15 +51,16 @@ const patience = 8
 /** About the last thirty rounds count. */
 const memory = 0.97
 
-/** What may be lost on drafts before they have brought anything, in plain passes, and the share of all time after that. */
-const loan = 2
+/** What drafts may lose before they have brought anything, in plain passes. */
+const usualLoan = 0.6
+/** And what they may lose of all time after that: together under a fiftieth of 64 tokens' time. */
 const lossShare = 0.01
 
 /**
  * What drafting may cost now, in plain passes: what it has gained in this run, and a little more. However records
  * mislead, a run then costs no more than plain decoding's time, 1 % and the loan.
  */
-export function createFunds(): { value(): number; observe(tokens: number, cost: number): void } {
+export function createFunds(loan = usualLoan): { value(): number; observe(tokens: number, cost: number): void } {
   let funds = loan
   return {
     value: () => funds,
@@ -71,10 +72,3 @@ export function createFunds(): { value(): number; observe(tokens: number, cost: 
 }
 
 const mostFunds = 12
-
-/** How many of the worths are left when drafts may cost no more than `funds`. */
-export function affordable(worths: readonly number[], cost: RowCost, funds: number): readonly number[] {
-  let size = 0
-  while (size < worths.length && cost(2 + size) - 1 <= funds) size++
-  return worths.slice(0, size)
-}

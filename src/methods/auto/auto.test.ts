@@ -1,26 +1,16 @@
 /** The method contract with no draft model, a perfect, an ignorant and a hostile one; what auto says of itself. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
-import { runMethod } from "../../../test/support/method-harness.ts"
-import { type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { defaultPrompt, runMethod } from "../../../test/support/method-harness.ts"
+import { contractModel, type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { greedy } from "../../../test/support/tiny-runner.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import { loadRunner } from "../../runtime/load-runner.ts"
 import type { SessionRunner } from "../../runtime/model-runner.ts"
 import type { ForwardPass, ModelRunner } from "../../runtime/pass.ts"
 import { auto } from "./auto.ts"
 
-const tiny: TinyModel = {
-  family: "llama",
-  seed: 77,
-  hidden: 32,
-  heads: 2,
-  kvHeads: 1,
-  headSize: 16,
-  layers: 2,
-  intermediate: 64,
-  vocabulary: 40,
-  context: 400,
-}
+const tiny = contractModel
 const open = (model: TinyModel) => loadRunner(tinyCheckpoint(model), { weights: "f32", threads: 1, device: "cpu" })
 
 /** Rows nearly for nothing, so that drafts of every kind are verified. */
@@ -54,6 +44,14 @@ describe("with a hostile draft model and rows nearly for nothing", () => {
 
 describe("with the target itself and rows nearly for nothing", () => {
   methodContract(cheaply(auto), { companions: async (target) => ({ draft: target }) })
+})
+
+describe("with a text that is expected, right up to every sixth token, and rows nearly for nothing", () => {
+  methodContract(cheaply(auto), {
+    optionSets: [{ draftLength: 9, treeSize: 12 }],
+    prediction: async (target) =>
+      (await greedy(target as SessionRunner, defaultPrompt, 150)).tokens.map((token, i) => (i % 6 === 5 ? 1 : token)),
+  })
 })
 
 function cheaply(method: typeof auto): typeof auto {
@@ -95,6 +93,25 @@ describe("what it does and says", () => {
     const { meanAcceptedLength, decisions } = await report(target)
     expect(meanAcceptedLength).toBeGreaterThan(4)
     expect(decisions!.some(({ from }) => from.includes("draft-model"))).toBe(true)
+  })
+
+  test("an expected text is one of the sources: named, counted, and left where the answer goes another way", async () => {
+    const answer = (await greedy(target, defaultPrompt, 120)).tokens
+    const run = async (prediction: readonly number[]) => {
+      // So small a model soon runs in circles, which copying finds by itself: only the beginning tells.
+      const { steps, outcome } = await runMethod(cheaply(auto), { target }, { maxTokens: 30, prediction })
+      expect(outcome.tokens.map(({ id }) => id)).toEqual(answer.slice(0, 30))
+      const tally = createSpeculationTally()
+      for (const step of steps) tally.add(step)
+      return tally.report()!
+    }
+    const right = await run(answer)
+    expect(right.decisions!.some(({ from }) => from.includes("prediction"))).toBe(true)
+    expect(right.acceptedPrediction).toBeGreaterThan(10)
+    expect(right.rejectedPrediction).toBe(0)
+    const wrong = await run(answer.map((token) => (token + 1) % 40))
+    expect(wrong.rejectedPrediction! + wrong.acceptedPrediction!).toBeLessThan(right.acceptedPrediction!)
+    expect(wrong.rounds).toBeGreaterThan(right.rounds)
   })
 
   test("where a row costs a pass, every step is a plain one", async () => {

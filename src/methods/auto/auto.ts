@@ -11,14 +11,15 @@ export const auto: Method = {
   paper: { title: "Forerun", authors: "Forerun", year: 2026 },
   promise: () => "lossless",
   needs: { target: ["causal-cache", "tree-mask"] },
+  prediction: "used",
   options: {
-    draftLength: { type: "integer", default: 16, low: 1, high: 127, description: "longest line of a draft in tokens" },
-    treeSize: { type: "integer", default: 24, low: 1, high: 127, description: "most tokens of a draft" },
+    draftLength: { type: "integer", default: 64, low: 1, high: 127, description: "longest line of a draft in tokens" },
+    treeSize: { type: "integer", default: 64, low: 1, high: 127, description: "most tokens of a draft" },
   },
   trained: false,
   run(prompt, context) {
     const { draftLength, treeSize } = context.options as Options
-    const drafter = combineDrafters(sourcesFor(context), context.cost)
+    const drafter = combineDrafters(sourcesFor(context, prompt.tokens.length), context.cost)
     return speculate(prompt, context, { drafter, budget: fixedBudget(draftLength, treeSize) })
   },
 }

@@ -1,23 +1,22 @@
 /** The drafters there are for a run, each with what is believed of it at first. A new one is one more entry here. */
+import { lookupSource, predictionSource } from "../../decoding/combine/copying-sources.ts"
 import type { DraftSource } from "../../decoding/combine/draft-source.ts"
 import { draftCostBySize } from "../../decoding/drafters/draft-cost.ts"
-import { createLookupDrafter } from "../../decoding/drafters/lookup-drafter.ts"
 import { createModelDrafter } from "../../decoding/drafters/model-drafter.ts"
 import type { Context } from "../../decoding/method.ts"
 
-export function sourcesFor(context: Context): DraftSource[] {
-  return [lookupSource(), ...(context.models.draft ? [modelSource(context)] : [])]
+/** @param begin index of the answer's first token in the text */
+export function sourcesFor(context: Context, begin: number): DraftSource[] {
+  const { models, prediction } = context
+  return [
+    ...(prediction ? [predictionSource(prediction, begin)] : []),
+    lookupSource(matches),
+    ...(models.draft ? [modelSource(context)] : []),
+  ]
 }
 
 /** Matches are told apart up to this length, and one token is one: whether they pay is what the record says. */
-const matches = { longest: 32, shortest: 1 }
-
-const lookupSource = (): DraftSource => ({
-  name: "prompt-lookup",
-  drafter: createLookupDrafter({ ...matches, perMatch: 127, leftmost: false }),
-  // As counted on the tuning prompts (README): a quarter after one token, half after two, nine in ten after many.
-  expected: (grade) => (grade > 8 ? 0.9 : 1 - 0.75 * grade ** -0.6),
-})
+const matches = { longest: 32, shortest: 1, perMatch: 127, leftmost: false }
 
 function modelSource(context: Context): DraftSource {
   const { cost, models, draftCost } = context

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { chiSquareDeviate, defaultPrompt, runMethod, watched } from "../../../test/support/method-harness.ts"
-import { type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { contractModel, type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { greedy } from "../../../test/support/tiny-runner.ts"
 import { draftLengthPolicies } from "../../decoding/draft-length.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
@@ -12,18 +12,7 @@ import type { SessionRunner } from "../../runtime/model-runner.ts"
 import { autoregressive } from "../autoregressive/autoregressive.ts"
 import { draftModel } from "./draft-model.ts"
 
-const tiny: TinyModel = {
-  family: "llama",
-  seed: 900,
-  hidden: 32,
-  heads: 2,
-  kvHeads: 1,
-  headSize: 16,
-  layers: 1,
-  intermediate: 32,
-  vocabulary: 40,
-  context: 400,
-}
+const tiny: TinyModel = { ...contractModel, seed: 900, layers: 1, intermediate: 32 }
 const open = (model: TinyModel) => loadRunner(tinyCheckpoint(model), { weights: "f32", threads: 1, device: "cpu" })
 
 const strangers = new Map<number, Promise<SessionRunner>>()

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { bitsText, contextOf, defaultPrompt, runMethod, watched } from "../../../test/support/method-harness.ts"
-import { integerFrom, randomTokens, seeded, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { contractModel, integerFrom, randomTokens, seeded, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { fixedBudget } from "../../decoding/draft-budget.ts"
 import { speculate } from "../../decoding/speculate.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
@@ -17,10 +17,9 @@ methodContract(lookahead, {
   optionSets: [{}, { level: 5, width: 7, guesses: 7, promptGrams: false }],
 })
 
-const sizes = { hidden: 32, heads: 2, kvHeads: 1, headSize: 16, layers: 2, intermediate: 64, context: 400 }
 let target: SessionRunner
 beforeAll(async () => {
-  const checkpoint = tinyCheckpoint({ family: "llama", seed: 21, vocabulary: 40, ...sizes })
+  const checkpoint = tinyCheckpoint({ ...contractModel, seed: 21 })
   target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
 })
 afterAll(() => target.dispose())

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { defaultPrompt, runMethod, watched } from "../../../test/support/method-harness.ts"
-import { integerFrom, randomTokens, seeded, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { contractModel, integerFrom, randomTokens, seeded, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { greedy } from "../../../test/support/tiny-runner.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import { loadRunner } from "../../runtime/load-runner.ts"
@@ -36,9 +36,8 @@ describe("passes and report", () => {
   let answer: readonly number[]
   const maxTokens = 120
   beforeAll(async () => {
-    const sizes = { hidden: 32, heads: 2, kvHeads: 1, headSize: 16, layers: 2, intermediate: 64, context: 400 }
     // At a temperature, so that the answer does not run in circles.
-    const checkpoint = tinyCheckpoint({ family: "llama", seed: 77, vocabulary: 40, ...sizes })
+    const checkpoint = tinyCheckpoint(contractModel)
     target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
     answer = (await run([])).outcome.tokens.map(({ id }) => id)
   })

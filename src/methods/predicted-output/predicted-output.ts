@@ -1,11 +1,9 @@
 /** Speculates with the text that the caller expects: an edit costs little more than what it changes. */
-import { chainOf, emptyTree } from "../../decoding/candidate-tree.ts"
+import { combineDrafters } from "../../decoding/combine/combine-drafters.ts"
+import { predictionSource } from "../../decoding/combine/copying-sources.ts"
 import { fixedBudget } from "../../decoding/draft-budget.ts"
-import { createMatchLength } from "../../decoding/match-length.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
-import { type Drafter, speculate } from "../../decoding/speculate.ts"
-import type { RowCost } from "../../runtime/cost-estimate.ts"
-import { createFollower } from "./follow.ts"
+import { speculate } from "../../decoding/speculate.ts"
 
 export const predictedOutput: Method = {
   name: "predicted-output",
@@ -20,7 +18,8 @@ export const predictedOutput: Method = {
   trained: false,
   run(prompt, context) {
     const { draftLength } = context.options as Options
-    const drafter = createPredictionDrafter(context.prediction ?? [], prompt.tokens.length, context.cost)
+    const source = predictionSource(context.prediction ?? [], prompt.tokens.length)
+    const drafter = combineDrafters([source], context.cost, vouchedFor)
     return speculate(prompt, context, { drafter, budget: fixedBudget(draftLength) })
   },
 }
@@ -29,28 +28,5 @@ interface Options extends OptionValues {
   readonly draftLength: number
 }
 
-/** An expected text is followed more often than not. */
-const expected = (agreed: number): number => (agreed === 0 ? 0.5 : agreed / (agreed + 0.5))
-
-/** @param begin index of the answer's first token in the text */
-export function createPredictionDrafter(prediction: readonly number[], begin: number, cost: RowCost): Drafter {
-  const follower = createFollower(prediction)
-  const length = createMatchLength(expected, cost)
-  let read = begin
-  let agreed = 0
-  return {
-    async propose({ tokens, room }) {
-      follower.read(tokens.slice(read))
-      read = tokens.length
-      const place = follower.place()
-      if (!place) return { tree: emptyTree, predicted: [] }
-      agreed = place.agreed
-      const count = length.best(agreed, Math.min(room.depth, prediction.length - place.at))
-      const drafted = prediction.slice(place.at, place.at + count)
-      return { tree: chainOf(drafted), predicted: drafted.map((_, node) => node) }
-    },
-    observe({ tree, verdict }) {
-      length.observe(agreed, tree.tokens.length, verdict.path.length)
-    },
-  }
-}
+/** Plain passes to be lost at first: the caller expects this text, and drafts that pay for an edit are long. */
+const vouchedFor = 4

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { runMethod } from "../../../test/support/method-harness.ts"
-import { randomTokens, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { contractModel, randomTokens, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { type LookupOptions, lookUp } from "../../decoding/drafters/lookup-drafter.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import { loadRunner } from "../../runtime/load-runner.ts"
@@ -56,8 +56,7 @@ describe("lookUp", () => {
 })
 
 test("fewer passes on a text that repeats, counted by the runner", async () => {
-  const sizes = { hidden: 32, heads: 2, kvHeads: 1, headSize: 16, layers: 2, intermediate: 64, context: 400 }
-  const checkpoint = tinyCheckpoint({ family: "llama", seed: 21, vocabulary: 40, ...sizes })
+  const checkpoint = tinyCheckpoint({ ...contractModel, seed: 21 })
   const target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
   const before = target.ledger.totals()
   const { steps, outcome } = await runMethod(promptLookup, { target }, { maxTokens: 200 })
@@ -75,8 +74,7 @@ test("fewer passes on a text that repeats, counted by the runner", async () => {
 })
 
 test("a row that costs nothing is drafted, one as dear as a pass is not", async () => {
-  const sizes = { hidden: 32, heads: 2, kvHeads: 1, headSize: 16, layers: 2, intermediate: 64, context: 400 }
-  const checkpoint = tinyCheckpoint({ family: "llama", seed: 21, vocabulary: 40, ...sizes })
+  const checkpoint = tinyCheckpoint({ ...contractModel, seed: 21 })
   const target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
   const drafted = async (cost: (rows: number) => number) => {
     const { steps } = await runMethod(promptLookup, { target }, { maxTokens: 100, cost })

@@ -1,11 +1,9 @@
 /** Speculates with copies from prompt and output: no other model, nothing to train. */
-import { chainOf } from "../../decoding/candidate-tree.ts"
+import { combineDrafters } from "../../decoding/combine/combine-drafters.ts"
+import { lookupSource } from "../../decoding/combine/copying-sources.ts"
 import { fixedBudget } from "../../decoding/draft-budget.ts"
-import { type LookupOptions, lookUp } from "../../decoding/drafters/lookup-drafter.ts"
-import { createMatchLength } from "../../decoding/match-length.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
-import { type Drafter, speculate } from "../../decoding/speculate.ts"
-import type { RowCost } from "../../runtime/cost-estimate.ts"
+import { speculate } from "../../decoding/speculate.ts"
 
 export const promptLookup: Method = {
   name: "prompt-lookup",
@@ -52,28 +50,9 @@ export const promptLookup: Method = {
       perMatch,
       leftmost: prefer === "leftmost",
     }
-    const drafter = createPaidLookup(lookup, context.cost)
+    const drafter = combineDrafters([lookupSource(lookup)], context.cost)
     return speculate(prompt, context, { drafter, budget: fixedBudget(draftLength) })
   },
-}
-
-/** Before anything is seen: two tokens that agree are as good as a coin, ten nearly certain. */
-const expected = (agreed: number): number => agreed / (agreed + 1.5)
-
-/** Copies as many tokens as the length of the match has earned so far, at the cost of their rows. */
-function createPaidLookup(options: LookupOptions, cost: RowCost): Drafter {
-  const length = createMatchLength(expected, cost)
-  let match = 0
-  return {
-    async propose({ tokens, room }) {
-      const found = lookUp(tokens, room.depth, options)
-      match = found.match
-      return { tree: chainOf(found.copied.slice(0, length.best(match, found.copied.length))) }
-    },
-    observe({ tree, verdict }) {
-      length.observe(match, tree.tokens.length, verdict.path.length)
-    },
-  }
 }
 
 interface Options extends OptionValues {

@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
 import { runMethod } from "../../../test/support/method-harness.ts"
-import { type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
+import { contractModel, type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { resolveOptions } from "../../decoding/options.ts"
 import { createSpeculationTally } from "../../decoding/speculation-report.ts"
 import type { WeightFormat } from "../../models/formats.ts"
@@ -10,18 +10,7 @@ import { loadRunner } from "../../runtime/load-runner.ts"
 import type { SessionRunner } from "../../runtime/model-runner.ts"
 import { quantisedSelf } from "./quantised-self.ts"
 
-const tiny: TinyModel = {
-  family: "llama",
-  seed: 77,
-  hidden: 32,
-  heads: 2,
-  kvHeads: 1,
-  headSize: 16,
-  layers: 2,
-  intermediate: 64,
-  vocabulary: 40,
-  context: 400,
-}
+const tiny = contractModel
 const open = (model: TinyModel, weights: WeightFormat) =>
   loadRunner(tinyCheckpoint(model), { weights, threads: 1, device: "cpu" })
 

@@ -1,7 +1,7 @@
 /** Finding the way back into an expected text, letter by letter. */
 import { describe, expect, test } from "vitest"
 import { randomTokens } from "../../../test/support/tiny-model.ts"
-import { createFollower, findPlace } from "./follow.ts"
+import { createFollower, findPlace } from "./prediction-follower.ts"
 
 const codes = (text: string) => [...text].map((c) => c.charCodeAt(0))
 
