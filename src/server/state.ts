@@ -1,0 +1,29 @@
+/** GET /, /health, /ready, /version, /metrics. */
+import { createRequire } from "node:module"
+import { ApiError } from "./api-error.ts"
+import type { ApiRequest, Route, ServerContext } from "./context.ts"
+
+const { version } = createRequire(import.meta.url)("../../package.json") as { version: string }
+
+/** Alive: this process answers. Whether the model does is said by /ready. */
+const health = () => Response.json({ status: "ok" })
+
+function ready(_: ApiRequest, { model, isDraining, admission }: ServerContext): Response {
+  const headers = { "retry-after": "1" }
+  if (isDraining()) throw new ApiError(503, "the server is shutting down", { headers })
+  if (!(model.isReady?.() ?? true)) throw new ApiError(503, "the model is being loaded", { headers })
+  return Response.json({ status: "ready", running: admission.running, waiting: admission.waiting })
+}
+
+const metrics = async (_: ApiRequest, { metrics }: ServerContext) =>
+  new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } })
+
+const versions = () => Response.json({ name: "forerun", version })
+
+export const stateRoutes: readonly Route[] = [
+  { method: "GET", path: "/health", isOpen: true, handle: health },
+  { method: "GET", path: "/ready", handle: ready },
+  { method: "GET", path: "/metrics", handle: metrics },
+  { method: "GET", path: "/version", handle: versions },
+  { method: "GET", path: "/", handle: versions },
+]
