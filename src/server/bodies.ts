@@ -62,6 +62,8 @@ export const completionBody = z.looseObject({
   echo: z.boolean().nullish().describe("The prompt in front of the answer, with its log-probabilities."),
 })
 
+export const stepsBody = z.union([chatBody, completionBody]).describe("As for a chat or a completion, of one prompt.")
+
 export const tokenizeBody = z.looseObject({
   prompt: z.string(),
   add_special_tokens: z

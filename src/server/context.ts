@@ -1,4 +1,5 @@
 /** What every route has at hand, and what it knows of one request. */
+import type { z } from "zod"
 import type { Model } from "../generate/model.ts"
 import type { Admission } from "./admission.ts"
 import type { Metrics } from "./metrics.ts"
@@ -8,7 +9,16 @@ import type { Spelling } from "./spelling.ts"
 /** The part of a model that is served. */
 export type ServedModel = Pick<
   Model,
-  "info" | "generate" | "stream" | "forward" | "score" | "tokenize" | "detokenize" | "encodePrompt" | "vocabulary"
+  | "info"
+  | "generate"
+  | "stream"
+  | "forward"
+  | "openCache"
+  | "score"
+  | "tokenize"
+  | "detokenize"
+  | "encodePrompt"
+  | "vocabulary"
 > & {
   /** Whether it answers now: an engine may be starting again. Default: it does. */
   readonly isReady?: () => boolean
@@ -44,5 +54,9 @@ export interface Route {
   readonly path: string
   /** Answers without a key. */
   readonly isOpen?: true
+  /** For the description of the server. */
+  readonly summary: string
+  /** The shape of the body, where there is one. */
+  readonly body?: z.ZodType
   handle(request: ApiRequest, context: ServerContext): Promise<Response> | Response
 }

@@ -63,6 +63,7 @@ export function fakeModel(isHeld = false): FakeModel {
     detokenize: async (tokens) => Array.from(tokens, (id) => letters[id]).join(""),
     encodePrompt: async () => Int32Array.of(0),
     score: async () => ({ tokens: 1, logprobs: [], meanNll: 0, perplexity: 1 }),
+    openCache: () => Promise.reject(new Error("the fake model holds no cache")),
     forward: () => Promise.reject(new Error("the fake model runs no passes")),
     running: () => running,
     release() {

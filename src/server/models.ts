@@ -25,8 +25,8 @@ function oneModel({ tail }: ApiRequest, context: ServerContext): Response {
 }
 
 export const modelRoutes: readonly Route[] = [
-  { method: "GET", path: "/v1/models", handle: listModels },
-  { method: "GET", path: "/models", handle: listModels },
-  { method: "GET", path: "/v1/models/*", handle: oneModel },
-  { method: "GET", path: "/models/*", handle: oneModel },
+  { method: "GET", path: "/v1/models", summary: "The models that are served.", handle: listModels },
+  { method: "GET", path: "/models", summary: "As /v1/models.", handle: listModels },
+  { method: "GET", path: "/v1/models/*", summary: "One model.", handle: oneModel },
+  { method: "GET", path: "/models/*", summary: "As /v1/models/{id}.", handle: oneModel },
 ]

@@ -1,9 +1,7 @@
 /** GET /, /health, /ready, /version, /metrics. */
-import { createRequire } from "node:module"
 import { ApiError } from "./api-error.ts"
 import type { ApiRequest, Route, ServerContext } from "./context.ts"
-
-const { version } = createRequire(import.meta.url)("../../package.json") as { version: string }
+import { version } from "./version.ts"
 
 /** Alive: this process answers. Whether the model does is said by /ready. */
 const health = () => Response.json({ status: "ok" })
@@ -21,9 +19,9 @@ const metrics = async (_: ApiRequest, { metrics }: ServerContext) =>
 const versions = () => Response.json({ name: "forerun", version })
 
 export const stateRoutes: readonly Route[] = [
-  { method: "GET", path: "/health", isOpen: true, handle: health },
-  { method: "GET", path: "/ready", handle: ready },
-  { method: "GET", path: "/metrics", handle: metrics },
-  { method: "GET", path: "/version", handle: versions },
-  { method: "GET", path: "/", handle: versions },
+  { method: "GET", path: "/health", summary: "Whether the process answers.", isOpen: true, handle: health },
+  { method: "GET", path: "/ready", summary: "Whether the model answers.", handle: ready },
+  { method: "GET", path: "/metrics", summary: "Counters and times for Prometheus.", handle: metrics },
+  { method: "GET", path: "/version", summary: "Name and version.", handle: versions },
+  { method: "GET", path: "/", summary: "As /version.", handle: versions },
 ]

@@ -45,8 +45,14 @@ async function info(_: ApiRequest, { spelling }: ServerContext): Promise<Respons
 }
 
 export const tokenRoutes: readonly Route[] = [
-  { method: "POST", path: "/tokenize", handle: tokenize },
-  { method: "POST", path: "/detokenize", handle: detokenize },
-  { method: "POST", path: "/apply-template", handle: applyTemplate },
-  { method: "GET", path: "/tokenizer_info", handle: info },
+  { method: "POST", path: "/tokenize", summary: "The tokens of a text.", body: tokenizeBody, handle: tokenize },
+  { method: "POST", path: "/detokenize", summary: "The text of tokens.", body: detokenizeBody, handle: detokenize },
+  {
+    method: "POST",
+    path: "/apply-template",
+    summary: "A conversation as the model reads it.",
+    body: chatBody,
+    handle: applyTemplate,
+  },
+  { method: "GET", path: "/tokenizer_info", summary: "Special tokens and chat template.", handle: info },
 ]

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto"
 import type { RequestUrl } from "../../jobs/request.ts"
 import { apiError } from "../api-error.ts"
+import { chatBody, completionBody } from "../bodies.ts"
 import type { ApiRequest, Route, ServerContext } from "../context.ts"
 import { fingerprint } from "../fingerprint.ts"
 import { readJson } from "../read-body.ts"
@@ -41,8 +42,20 @@ const chat = complete("/v1/chat/completions")
 const plain = complete("/v1/completions")
 
 export const completionRoutes: readonly Route[] = [
-  { method: "POST", path: "/v1/chat/completions", handle: chat },
-  { method: "POST", path: "/chat/completions", handle: chat },
-  { method: "POST", path: "/v1/completions", handle: plain },
-  { method: "POST", path: "/completions", handle: plain },
+  {
+    method: "POST",
+    path: "/v1/chat/completions",
+    summary: "The answer to a conversation.",
+    body: chatBody,
+    handle: chat,
+  },
+  { method: "POST", path: "/chat/completions", summary: "As /v1/chat/completions.", body: chatBody, handle: chat },
+  {
+    method: "POST",
+    path: "/v1/completions",
+    summary: "The continuation of texts or tokens.",
+    body: completionBody,
+    handle: plain,
+  },
+  { method: "POST", path: "/completions", summary: "As /v1/completions.", body: completionBody, handle: plain },
 ]
