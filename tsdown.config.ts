@@ -6,6 +6,7 @@ export default defineConfig({
   entry: [
     "src/index.ts",
     "src/graph/index.ts",
+    "src/server/index.ts",
     "src/methods/*/*.ts",
     "!src/**/*.test.ts",
     "src/cli/cli.ts",

@@ -20,6 +20,7 @@ const order = [
   "methods",
   "generate",
   "jobs",
+  "server",
   "bench",
   "cli",
 ]

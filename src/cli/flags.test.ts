@@ -41,7 +41,7 @@ describe("the program", () => {
   it("has a --json and a --help on every verb", () => {
     const { commands } = createProgram(() => {})
     expect(commands.map((verb) => verb.name()).sort()).toEqual(
-      "audit batch bench chat detokenize distil generate inspect ls methods pull race rank rm score tokenize train verify".split(
+      "audit batch bench chat detokenize distil generate inspect ls methods pull race rank rm score serve tokenize train verify".split(
         " ",
       ),
     )

@@ -151,3 +151,21 @@ export const withGenerateFlags = (command: Command): Command =>
     .option("--prediction-file <file>", "the text expected as the answer, for methods that draft from one")
     .option("--raw", "continue the prompt as plain text, without the chat template")
     .option("--system <text>", "system message")
+
+export const withServeFlags = (command: Command): Command =>
+  withGenerateFlags(command)
+    .option("--host <address>", "where to listen (default 127.0.0.1); others than this machine need --api-key")
+    .option("--port <n>", "port; 0 takes a free one (default 4141)", integer(0, 65535))
+    .addOption(
+      withTwin(new Option("--api-key <key>", "a key that callers need; repeatable").argParser(list), "FORERUN_API_KEY"),
+    )
+    .option("--name <name>", "the model's name in requests and answers; default from its file")
+    .option("--alias <name>", "another name for it, such as gpt-3.5-turbo; repeatable", list)
+    .option("--allow-host <name>", "a name of this machine that callers use; repeatable", list)
+    .option("--allow-origin <origin>", "web pages that may call, such as http://localhost:3000; repeatable", list)
+    .option("--insecure", "listen to others without a key")
+    .option("--parallel <n>", "requests that run at a time (default 8)", integer(1, 1024))
+    .option("--queue <n>", "requests that may wait; more are refused (default 64)", integer(0, 65536))
+    .option("--body-limit <bytes>", "largest body of a request (default 4194304)", integer(1024))
+    .option("--timeout <seconds>", "longest time of a request (default 600)", integer(1, 86400))
+    .option("--drain <seconds>", "time that running answers have at the end (default 30)", integer(0, 3600))

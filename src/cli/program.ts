@@ -14,6 +14,7 @@ import {
   withEngineFlags,
   withGenerateFlags,
   withModelFlags,
+  withServeFlags,
 } from "./flags.ts"
 import { createOutput, type Output } from "./output.ts"
 
@@ -77,6 +78,8 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--server-model <name>", "with --server: the model's name there (default as each request says)")
     .option("--concurrency <n>", "with --server: requests at a time (default 8)", integer(1, 10000))
     .addHelpText("after", batchHelp)
+
+  withServeFlags(verb("serve", "An OpenAI-compatible server.", async () => (await import("./commands/serve.ts")).serve))
 
   withEngineFlags(
     verb(

@@ -10,6 +10,8 @@ export interface ScoreRequest {
   readonly tokens: Int32Array
   /** First token whose log-probability is wanted, at least 1: the first token of all has none. */
   readonly from: number
+  /** Shown the row of logits that each scored token is taken from, in order; the row is not to be kept. */
+  readonly look?: (logits: Float32Array) => void
 }
 
 interface Work extends ScoreRequest {
@@ -76,9 +78,11 @@ async function readRows(runner: ModelRunner, cache: KvCache, { group, start }: S
   for (const [i, row] of wanted.entries()) {
     const logits = pass.logits!.data.subarray(i * vocabulary, (i + 1) * vocabulary)
     const normaliser = logSumExp(logits)
-    for (const { tokens, from, logprobs } of group) {
+    for (const { tokens, from, logprobs, look } of group) {
       const next = start + row + 1
-      if (next >= from && next < tokens.length) logprobs.push(logits[tokens[next]!]! - normaliser)
+      if (next < from || next >= tokens.length) continue
+      logprobs.push(logits[tokens[next]!]! - normaliser)
+      look?.(logits)
     }
   }
 }

@@ -85,13 +85,15 @@ async function perform(id: number, call: Call, signal: AbortSignal): Promise<unk
       caches.get(call.cache)?.dispose()
       return void caches.delete(call.cache)
     case "score":
-      return loaded().score(call.tokens, signal)
+      return loaded().score(call.tokens, { signal, ...(call.top === undefined ? {} : { top: call.top }) })
     case "tokenize":
       return loaded().tokenizer.encode(call.text, { special: call.special, bos: call.bos })
     case "detokenize":
       return loaded().tokenizer.decode(call.tokens)
     case "encodePrompt":
       return loaded().encode(call.prompt, call.options)
+    case "vocabulary":
+      return loaded().vocabulary()
     case "costCurve":
       return loaded().costCurve({ fresh: call.fresh, signal })
     case "ledger":

@@ -27,6 +27,7 @@ import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
 import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
+import { reportToken } from "./token-report.ts"
 import { TrainedParts } from "./trained-parts.ts"
 import type {
   GenerateOptions,
@@ -37,6 +38,7 @@ import type {
   Score,
   TokenReport,
 } from "./types.ts"
+import { describeVocabulary, type Vocabulary } from "./vocabulary.ts"
 
 export class Engine {
   readonly info: ModelInfo
@@ -256,8 +258,13 @@ export class Engine {
     }
   }
 
-  score(tokens: Int32Array, signal = neverAborted): Promise<Score> {
-    return scoreTokens(this.runner, tokens, signal)
+  score(tokens: Int32Array, options: { readonly signal?: AbortSignal; readonly top?: number } = {}): Promise<Score> {
+    const top = options.top === undefined ? {} : { top: integer("top", options.top, 0, 20) }
+    return scoreTokens(this.runner, tokens, { signal: neverAborted, ...options, ...top })
+  }
+
+  vocabulary(): Vocabulary {
+    return describeVocabulary(this.tokenizer, this.#target.checkpoint.chatTemplate)
   }
 
   async costs(draft: Part | undefined = this.#draft): Promise<Pick<Context, "cost" | "draftCost" | "headCost">> {
@@ -301,9 +308,7 @@ export class Engine {
   }
 
   #report(token: Token): TokenReport {
-    const text = (id: number) => this.tokenizer.decode([id], { continues: true })
-    const top = (token.top ?? []).map((one) => ({ ...one, text: text(one.token) }))
-    return { id: token.id, text: text(token.id), logprob: token.logprob ?? Number.NaN, top }
+    return reportToken(token, (id) => this.tokenizer.bytes(id))
   }
 }
 

@@ -7,6 +7,7 @@ import type { Matrix, PassInput, TopLogits, Want } from "../runtime/pass.ts"
 import type { EngineClient } from "./engine-client.ts"
 import type { RemotePass, RemoteResult } from "./protocol.ts"
 import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, RunOptions, Score } from "./types.ts"
+import type { Vocabulary } from "./vocabulary.ts"
 
 /** A cache in the engine. Dispose it when done: it holds the keys and values of its whole past. */
 export interface ModelCache {
@@ -49,11 +50,14 @@ export interface Model {
   run<Outcome = unknown>(method: string, input: unknown, options?: RunOptions): AsyncGenerator<Step, Outcome>
   forward(pass: ModelPass): Promise<ModelPassResult>
   openCache(): Promise<ModelCache>
-  score(tokens: ArrayLike<number>, options?: { signal?: AbortSignal }): Promise<Score>
+  /** @param options `top`: likeliest alternatives to report with each token, 0 to 20 */
+  score(tokens: ArrayLike<number>, options?: { signal?: AbortSignal; top?: number }): Promise<Score>
   tokenize(text: string, options?: { special?: boolean; bos?: boolean }): Promise<Int32Array>
   detokenize(tokens: ArrayLike<number>): Promise<string>
   /** The prompt as tokens, chat template applied. */
   encodePrompt(prompt: PromptInput, options?: Pick<GenerateOptions, "raw" | "system">): Promise<Int32Array>
+  /** What each token stands for, and which tokens are special. */
+  vocabulary(): Promise<Vocabulary>
   /** What a pass of n rows costs; from the cache unless `fresh`, which measures and replaces it. */
   costCurve(options?: { fresh?: boolean; signal?: AbortSignal }): Promise<CostCurve>
   ledger(): Promise<LedgerTotals>
@@ -90,6 +94,7 @@ class RemoteCache implements ModelCache {
 
 export function createModel(client: EngineClient, info: ModelInfo): Model {
   let disposed: Promise<void> | undefined
+  let vocabulary: Promise<Vocabulary> | undefined
   // The engine keeps a pass's new rows until they are kept; a result nobody holds any more lets go of them.
   const forgotten = new FinalizationRegistry<number>((handle) => {
     client.call({ name: "dropPass", handle }).catch(() => {})
@@ -127,11 +132,15 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
       return held
     },
     openCache: async () => new RemoteCache(client, await client.call({ name: "openCache" })),
-    score: (tokens, options = {}) =>
-      client.call<Score>({ name: "score", tokens: Int32Array.from(tokens) }, { signal: options.signal }),
+    score: (tokens, { signal, top } = {}) =>
+      client.call<Score>(
+        { name: "score", tokens: Int32Array.from(tokens), ...(top === undefined ? {} : { top }) },
+        { signal },
+      ),
     tokenize: (text, { special = false, bos = false } = {}) => client.call({ name: "tokenize", text, special, bos }),
     detokenize: (tokens) => client.call({ name: "detokenize", tokens: Int32Array.from(tokens) }),
     encodePrompt: (prompt, options = {}) => client.call({ name: "encodePrompt", prompt, options }),
+    vocabulary: () => (vocabulary ??= client.call<Vocabulary>({ name: "vocabulary" })),
     costCurve: ({ fresh = false, signal } = {}) => client.call({ name: "costCurve", fresh }, { signal }),
     ledger: () => client.call({ name: "ledger" }),
     memory: () => client.call({ name: "memory" }),

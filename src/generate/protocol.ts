@@ -43,7 +43,7 @@ export type Call =
   | { readonly name: "forkCache"; readonly cache: number }
   | { readonly name: "rewindCache"; readonly cache: number; readonly length: number }
   | { readonly name: "disposeCache"; readonly cache: number }
-  | { readonly name: "score"; readonly tokens: Int32Array }
+  | { readonly name: "score"; readonly tokens: Int32Array; readonly top?: number }
   | { readonly name: "tokenize"; readonly text: string; readonly special: boolean; readonly bos: boolean }
   | { readonly name: "detokenize"; readonly tokens: Int32Array }
   | {
@@ -51,6 +51,7 @@ export type Call =
       readonly prompt: PromptInput
       readonly options: Pick<GenerateOptions, "raw" | "system">
     }
+  | { readonly name: "vocabulary" }
   | { readonly name: "costCurve"; readonly fresh: boolean }
   | { readonly name: "ledger" }
   | { readonly name: "memory" }

@@ -69,8 +69,10 @@ export interface RunOptions extends SamplingOptions {
 export interface TokenReport {
   readonly id: number
   readonly text: string
+  /** A token may be a part of a character, which `text` cannot show. */
+  readonly bytes: readonly number[]
   readonly logprob: number
-  readonly top: readonly (TokenLogprob & { readonly text: string })[]
+  readonly top: readonly (TokenLogprob & Pick<TokenReport, "text" | "bytes">)[]
 }
 
 export interface GenerateResult {
@@ -119,6 +121,8 @@ export interface Score {
   readonly logprobs: number[]
   readonly meanNll: number
   readonly perplexity: number
+  /** The likeliest tokens at each place, where they were asked for. */
+  readonly top?: readonly (readonly TokenLogprob[])[]
 }
 
 export type { ForerunError, SpeculationReport }

@@ -1,23 +1,15 @@
 /** Answers with a model in this process: a group's prefix is read into a cache once, and each request reads on from it. */
 import { createHash } from "node:crypto"
-import { asForerunError, type ErrorCode, ForerunError } from "../base/errors.ts"
+import { asForerunError, ForerunError } from "../base/errors.ts"
 import type { Model, ModelCache } from "../generate/model.ts"
 import type { GenerateOptions } from "../generate/types.ts"
 import { blockSize } from "../models/builder.ts"
+import { chooseMethod } from "./choose-method.ts"
 import type { Executor, GroupEvent, GroupWork } from "./executor.ts"
 import type { JobRequest } from "./request.ts"
 import { answerable } from "./request-options.ts"
 import { type Answer, completed, refused } from "./result.ts"
-
-/** Failures that are the request's own, with the status a server would give. */
-const ofRequest: Partial<Record<ErrorCode, number>> = {
-  E_INPUT: 400,
-  E_OPTION: 400,
-  E_CONTEXT_LENGTH: 400,
-  E_TEMPLATE: 400,
-  E_TOKENIZER: 400,
-  E_RUNTIME: 500,
-}
+import { statusOf } from "./status.ts"
 
 export function createLocalExecutor(model: Model): Executor {
   const { info } = model
@@ -60,7 +52,7 @@ export function createLocalExecutor(model: Model): Executor {
   ): Promise<Answer | undefined> {
     let own: ModelCache | undefined
     try {
-      const { options } = answerable(request, defaults)
+      const options = await chooseMethod(answerable(request, defaults).options, request.body)
       const tokens = await encode(request, defaults)
       const seed = options.seed ?? seedOf(job, request)
       // Several answers share all of the prompt but its last token.
@@ -72,7 +64,7 @@ export function createLocalExecutor(model: Model): Executor {
       return completed(request, answers, { model: name, cachedTokens: past?.length ?? 0 })
     } catch (thrown) {
       const error = asForerunError(thrown)
-      const status = ofRequest[error.code]
+      const status = statusOf[error.code]
       if (status === undefined) throw error
       await model.ledger() // throws when the engine itself is gone: then this is not the request's failure
       return refused(error, status)

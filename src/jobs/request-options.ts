@@ -19,6 +19,15 @@ export class RequestError extends ForerunError {
 export interface Answerable {
   readonly prompt: PromptInput
   readonly options: GenerateOptions
+  /** Names in the body that nobody here knows; only where they are not refused. */
+  readonly ignored?: readonly string[]
+}
+
+export interface BodyRules {
+  /** Width of the logits; default: any. */
+  readonly vocabulary?: number
+  /** Names that are not known are listed instead of refused, unless other servers let them change the answer. */
+  readonly ignoreUnknown?: boolean
 }
 
 /** Parameters that are options under another name. */
@@ -49,6 +58,24 @@ const fixed: Readonly<Record<string, (value: unknown) => boolean>> = {
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
 }
 
+/** Of other servers and of other requests: to pass over these would give another answer than was asked for. */
+const changing = new Set([
+  ...["messages", "prompt", "input", "functions", "function_call", "audio", "chat_template", "max_completion_tokens"],
+  ...["guided_json", "guided_regex", "guided_grammar", "guided_choice", "grammar", "json_schema", "structured_outputs"],
+  ...[
+    "min_tokens",
+    "ignore_eos",
+    "stop_token_ids",
+    "bad_words",
+    "typical_p",
+    "top_a",
+    "tfs_z",
+    "mirostat",
+    "xtc_probability",
+  ],
+  ...["dry_multiplier", "length_penalty", "use_beam_search", "num_beams", "top_logprobs", "truncate_prompt_tokens"],
+])
+
 /** Every vocabulary is smaller; the model's own is checked when the request runs. */
 const anyVocabulary = 2 ** 31 - 1
 
@@ -56,7 +83,7 @@ const anyVocabulary = 2 ** 31 - 1
  * @param defaults for what the body leaves open
  * @throws RequestError
  */
-export function answerable(request: JobRequest, defaults: GenerateOptions = {}): Answerable {
+export function answerable(request: JobRequest, defaults: GenerateOptions = {}, rules: BodyRules = {}): Answerable {
   const { url, body } = request
   const isChat = url === "/v1/chat/completions"
   const given = Object.entries(body).filter(([, value]) => value !== null && value !== undefined)
@@ -79,18 +106,47 @@ export function answerable(request: JobRequest, defaults: GenerateOptions = {}):
   if (stop !== undefined) options.stop = typeof stop === "string" ? [stop] : stop
   const logprobs = isChat ? chatLogprobs(take("logprobs"), take("top_logprobs")) : take("logprobs")
   if (logprobs !== undefined) options.logprobs = wholeNumber("logprobs", logprobs, [0, 20])
+  const decoding = take("decoding")
+  if (decoding !== undefined) Object.assign(options, decodingOptions(decoding))
+  const prediction = take("prediction")
+  if (prediction !== undefined) options.prediction = predictedText(prediction)
   for (const name of withoutEffect) left.delete(name)
+  const ignored: string[] = []
   for (const [name, value] of left) {
-    if (!Object.hasOwn(fixed, name)) throw new RequestError(name, `there is no parameter ${JSON.stringify(name)}`)
-    if (!fixed[name]!(value)) throw new RequestError(name, `${name} ${JSON.stringify(value)} is not supported`)
+    const isKnown = Object.hasOwn(fixed, name)
+    if (isKnown && !fixed[name]!(value)) throw new RequestError(name, `${name} ${shown(value)} is not supported`)
+    if (!isKnown && rules.ignoreUnknown && !changing.has(name)) ignored.push(name)
+    else if (!isKnown) throw new RequestError(name, `there is no parameter ${JSON.stringify(name)}`)
   }
-  checkValues(options)
-  return { prompt, options }
+  checkValues(options, rules.vocabulary ?? anyVocabulary)
+  return { prompt, options, ...(ignored.length > 0 ? { ignored } : {}) }
 }
 
-function checkValues(options: GenerateOptions): void {
+const shown = (value: unknown): string => JSON.stringify(value).slice(0, 80)
+
+/** A method's name, or `{ method, ...its options }`. */
+function decodingOptions(decoding: unknown): Pick<GenerateOptions, "method" | "options"> {
+  if (typeof decoding === "string") return { method: decoding, options: {} }
+  if (isObject(decoding) && typeof decoding.method === "string") {
+    const { method, ...options } = decoding
+    return { method: decoding.method, options }
+  }
+  throw new RequestError("decoding", "decoding must be the name of a method, or {method, ...options}")
+}
+
+/** OpenAI's `{type: "content", content}`, the content a text or text parts. */
+function predictedText(prediction: unknown): string {
+  const content = isObject(prediction) && prediction.type === "content" ? prediction.content : undefined
+  if (typeof content === "string") return content
+  const parts: readonly unknown[] = Array.isArray(content) ? content : [undefined]
+  const texts = parts.map((part) => (isObject(part) && part.type === "text" ? part.text : undefined))
+  if (texts.every((text) => typeof text === "string")) return texts.join("")
+  throw new RequestError("prediction", 'prediction must be {type: "content", content}, the content a text')
+}
+
+function checkValues(options: GenerateOptions, vocabulary: number): void {
   for (const [param, option] of Object.entries(renamed))
-    attempt(param, () => validateSampling({ [option]: options[option] }, anyVocabulary))
+    attempt(param, () => validateSampling({ [option]: options[option] }, vocabulary))
   const decode = { push: () => "", flush: () => "" }
   attempt("stop", () => createStopper({ stopStrings: options.stop ?? [], decode }))
 }

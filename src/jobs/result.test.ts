@@ -11,8 +11,8 @@ const result: GenerateResult = {
   ...{ seed: 1, passes: { target: 2, draft: 0 } },
   timings: { loadMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0, tokensPerSecond: 0 },
   logprobs: [
-    { id: 5, text: "a", logprob: -0.5, top: [{ token: 5, text: "a", logprob: -0.5 }] },
-    { id: 6, text: "\ufffd", logprob: Number.NEGATIVE_INFINITY, top: [] },
+    { id: 5, text: "a", bytes: [97], logprob: -0.5, top: [{ token: 5, text: "a", bytes: [97], logprob: -0.5 }] },
+    { id: 6, text: "\ufffd", bytes: [226], logprob: Number.NEGATIVE_INFINITY, top: [] },
   ],
 }
 const request = (url: JobRequest["url"]): JobRequest => ({ position: 0, customId: "mine", url, body: {} })
@@ -48,7 +48,7 @@ describe("a line of the output", () => {
                     ...{ token: "a", logprob: -0.5, bytes: [97] },
                     top_logprobs: [{ token: "a", logprob: -0.5, bytes: [97] }],
                   },
-                  { token: "\ufffd", logprob: -9999, bytes: null, top_logprobs: [] },
+                  { token: "\ufffd", logprob: -9999, bytes: [226], top_logprobs: [] },
                 ],
               },
             },
@@ -56,6 +56,9 @@ describe("a line of the output", () => {
           usage: {
             ...{ prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 },
             prompt_tokens_details: { cached_tokens: 4 },
+            completion_tokens_details: {
+              ...{ reasoning_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
+            },
           },
         },
       },

@@ -4,6 +4,7 @@ import type { ForerunError } from "../base/errors.ts"
 import type { GenerateResult, TokenReport } from "../generate/types.ts"
 import type { BadLine, JobRequest, RequestUrl } from "./request.ts"
 import { RequestError } from "./request-options.ts"
+import { usageOf } from "./usage.ts"
 
 /** What came of a request, and what it cost. */
 export interface Answer {
@@ -29,13 +30,7 @@ export function completed(
   { model, cachedTokens }: AnsweredBy,
 ): Answer {
   const { promptTokens } = answers[0]!
-  const completionTokens = answers.reduce((total, { tokens }) => total + tokens.length, 0)
-  const usage = {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: cachedTokens },
-  }
+  const usage = usageOf(answers, { promptTokens, cachedTokens })
   const created = Math.floor(Date.now() / 1000)
   const { object, choice } = shapes[url]
   const choices = answers.map((answer, index) => ({ index, ...choice(answer), finish_reason: answer.finishReason }))
@@ -44,7 +39,7 @@ export function completed(
     body: { object, choices, created, model, usage },
     promptTokens,
     computedTokens: promptTokens - cachedTokens + answers.length - 1,
-    completionTokens,
+    completionTokens: usage.completion_tokens,
   }
 }
 
@@ -58,32 +53,30 @@ const shapes: Readonly<Record<RequestUrl, Shape>> = {
     object: "chat.completion",
     choice: ({ text, logprobs }) => ({
       message: { role: "assistant", content: text, refusal: null },
-      logprobs: logprobs ? { content: logprobs.map(chatToken), refusal: null } : null,
+      logprobs: logprobs ? chatTokens(logprobs) : null,
     }),
   },
   "/v1/completions": {
     object: "text_completion",
-    choice: ({ text, logprobs }) => ({ text, logprobs: logprobs ? tokensOf(logprobs) : null }),
+    choice: ({ text, logprobs }) => ({ text, logprobs: logprobs ? completionTokens(logprobs) : null }),
   },
 }
 
 /** The format's stand-in for minus infinity. */
 const finite = (logprob: number): number => (Number.isFinite(logprob) ? logprob : -9999)
 
-/** No bytes for a token that is a part of a character. */
-const spelled = (text: string, logprob: number) => ({
+const spelled = ({ text, logprob, bytes }: Pick<TokenReport, "text" | "logprob" | "bytes">) => ({
   token: text,
   logprob: finite(logprob),
-  bytes: text.includes("\ufffd") ? null : [...new TextEncoder().encode(text)],
+  bytes,
 })
 
-const chatToken = ({ text, logprob, top }: TokenReport) => ({
-  ...spelled(text, logprob),
-  top_logprobs: top.map((one) => spelled(one.text, one.logprob)),
-})
+const chatToken = (token: TokenReport) => ({ ...spelled(token), top_logprobs: token.top.map(spelled) })
 
-function tokensOf(tokens: readonly TokenReport[]) {
-  let offset = 0
+export const chatTokens = (tokens: readonly TokenReport[]) => ({ content: tokens.map(chatToken), refusal: null })
+
+/** @param offset characters in front of the first */
+export function completionTokens(tokens: readonly TokenReport[], offset = 0) {
   const offsets = tokens.map(({ text }) => {
     offset += text.length
     return offset - text.length

@@ -48,7 +48,7 @@ async function firstPerplexity(opened: TestRunner): Promise<number> {
   const text = readFileSync(join(goldens, "..", "data", "wikitext2", "valid.txt"), "utf8").slice(0, 6000)
   const ids = tokenizer.encode(text).subarray(0, 512)
   expect(Array.from(ids.subarray(0, golden.first_ids.length))).toEqual(golden.first_ids)
-  return (await scoreTokens(opened.runner, Int32Array.from(ids), neverAborted)).perplexity
+  return (await scoreTokens(opened.runner, Int32Array.from(ids), { signal: neverAborted })).perplexity
 }
 
 describe.skipIf(!hasSmollm2)(`SmolLM2-135M in f32 ${needsModels}`, () => {

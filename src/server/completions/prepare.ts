@@ -1,0 +1,78 @@
+/** From the body of a completion to what the model is asked. */
+import type { GenerateOptions, PromptInput } from "../../generate/types.ts"
+import { chooseMethod } from "../../jobs/choose-method.ts"
+import type { RequestUrl } from "../../jobs/request.ts"
+import { answerable, RequestError } from "../../jobs/request-options.ts"
+import { ApiError } from "../api-error.ts"
+import { chatBody, completionBody, parseBody } from "../bodies.ts"
+import type { ServerContext } from "../context.ts"
+
+export interface Prepared {
+  readonly url: RequestUrl
+  readonly prompts: readonly PromptInput[]
+  readonly options: GenerateOptions
+  /** Answers to each prompt. */
+  readonly n: number
+  readonly stream: boolean
+  readonly includeUsage: boolean
+  /** The prompt is a part of the answer. */
+  readonly echo: boolean
+  /** Nothing is generated: only the prompt is wanted. */
+  readonly isPromptOnly: boolean
+  /** Names in the body that say nothing here. */
+  readonly ignored: readonly string[]
+}
+
+type Body = Readonly<Record<string, unknown>>
+
+/** @throws RequestError, ApiError 404 */
+export async function prepare(url: RequestUrl, body: Body, context: ServerContext): Promise<Prepared> {
+  const isChat = url === "/v1/chat/completions"
+  const checked: Body = parseBody(isChat ? chatBody : completionBody, body)
+  checkModel(checked.model, context)
+  const { stream, stream_options: streamOptions, echo, max_tokens: length, ...rest } = checked
+  const isPromptOnly = length === 0 && echo === true
+  const prompts = isChat ? [] : promptsOf(checked.prompt)
+  const request = {
+    ...{ position: 0, customId: "", url },
+    body: { ...rest, ...(isChat ? {} : { prompt: prompts[0] }), ...(isPromptOnly ? {} : { max_tokens: length }) },
+  }
+  const { model, settings } = context
+  const { vocabulary, context: longest } = model.info.config
+  const defaults = { maxTokens: isChat ? longest : 16, ...settings.defaults }
+  const { prompt, options, ignored = [] } = answerable(request, defaults, { vocabulary, ignoreUnknown: true })
+  const n = options.n ?? 1
+  const answers = n * Math.max(1, prompts.length)
+  if (answers > settings.limits.answers)
+    throw new RequestError("n", `at most ${settings.limits.answers} answers to one request; found ${answers}`)
+  return {
+    url,
+    prompts: isChat ? [prompt] : prompts.map((one) => (typeof one === "string" ? one : { tokens: one })),
+    options: await chooseMethod(options, checked),
+    n,
+    stream: stream === true,
+    includeUsage: (streamOptions as Body | undefined | null)?.include_usage === true,
+    echo: echo === true,
+    isPromptOnly,
+    ignored,
+  }
+}
+
+/** @throws ApiError 404 */
+export function checkModel(name: unknown, { settings }: Pick<ServerContext, "settings">): void {
+  if (name === undefined || name === null || name === "default" || settings.isTrusted) return
+  if (name === settings.name || settings.aliases.includes(String(name))) return
+  throw new ApiError(
+    404,
+    `the model ${JSON.stringify(String(name).slice(0, 80))} is not served here; ${settings.name} is`,
+    {
+      param: "model",
+      code: "model_not_found",
+    },
+  )
+}
+
+function promptsOf(prompt: unknown): (string | number[])[] {
+  if (!Array.isArray(prompt)) return [prompt as string]
+  return typeof prompt[0] === "number" ? [prompt as number[]] : prompt
+}

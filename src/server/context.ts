@@ -1,0 +1,62 @@
+/** What every route has at hand, and what it knows of one request. */
+import type { z } from "zod"
+import type { Model } from "../generate/model.ts"
+import type { Admission } from "./admission.ts"
+import type { Metrics } from "./metrics.ts"
+import type { ResolvedSettings } from "./settings.ts"
+import type { Spelling } from "./spelling.ts"
+
+/** The part of a model that is served. */
+export type ServedModel = Pick<
+  Model,
+  | "info"
+  | "generate"
+  | "stream"
+  | "forward"
+  | "openCache"
+  | "score"
+  | "tokenize"
+  | "detokenize"
+  | "encodePrompt"
+  | "vocabulary"
+> & {
+  /** Whether it answers now: an engine may be starting again. Default: it does. */
+  readonly isReady?: () => boolean
+}
+
+export interface ServerContext {
+  readonly model: ServedModel
+  readonly settings: ResolvedSettings
+  readonly admission: Admission
+  readonly metrics: Metrics
+  /** Seconds since 1970: when the server was made. */
+  readonly created: number
+  readonly isDraining: () => boolean
+  spelling(): Promise<Spelling>
+}
+
+export interface ApiRequest {
+  readonly raw: Request
+  readonly id: string
+  /** Stands for whoever asks. */
+  readonly caller: string
+  /** Aborted when the client has left or the time is up; its reason is an ApiError. */
+  readonly signal: AbortSignal
+  /** What the path says in place of its last part, where the route has one. */
+  readonly tail: string
+  /** Called by routes that answer piece by piece, once, when the last piece was sent or nobody reads on. */
+  readonly leave: (reason: "sent" | "left") => void
+}
+
+export interface Route {
+  readonly method: "GET" | "POST" | "DELETE"
+  /** As Hono writes it; `/*` at the end takes the rest of the path. */
+  readonly path: string
+  /** Answers without a key. */
+  readonly isOpen?: true
+  /** For the description of the server. */
+  readonly summary: string
+  /** The shape of the body, where there is one. */
+  readonly body?: z.ZodType
+  handle(request: ApiRequest, context: ServerContext): Promise<Response> | Response
+}

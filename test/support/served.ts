@@ -1,0 +1,52 @@
+/** A random model behind the server on a free port, for tests that speak to it as clients do. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import OpenAI from "openai"
+import { loadModel } from "../../src/generate/load.ts"
+import type { Model } from "../../src/generate/model.ts"
+import { type App, createApp, type Listening, listen, type ServerSettings } from "../../src/server/index.ts"
+import { makeTinyFolder } from "./tiny-folder.ts"
+
+export interface Served {
+  readonly model: Model
+  readonly app: App
+  readonly url: string
+  /** Without new tries, so that a test sees each failure. */
+  readonly client: OpenAI
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>
+  close(): Promise<void>
+}
+
+const template =
+  "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+
+/** A random model with a chat template, in a folder of its own. */
+export async function loadTiny(): Promise<Model & { remove(): Promise<void> }> {
+  const tiny = makeTinyFolder()
+  writeFileSync(join(tiny.path, "tokenizer_config.json"), JSON.stringify({ chat_template: template }))
+  const model = await loadModel(tiny.path, { weights: "f32", threads: 1 })
+  return {
+    ...model,
+    async remove() {
+      await model.dispose()
+      tiny.remove()
+    },
+  }
+}
+
+export async function serve(model: Model, settings: ServerSettings = {}, key = "none"): Promise<Served> {
+  const app = createApp(model, { settings: { name: "tiny", ...settings } })
+  const listening: Listening = await listen(app, { drainSeconds: 5 })
+  const { url } = listening
+  return {
+    ...{ model, app, url },
+    client: new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0 }),
+    post: (path, body, headers = {}) =>
+      fetch(`${url}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    close: () => listening.close(),
+  }
+}
