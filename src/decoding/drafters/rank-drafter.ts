@@ -5,7 +5,7 @@
 import type { RowCost } from "../../runtime/cost-estimate.ts"
 import { childrenOf, emptyTree } from "../candidate-tree.ts"
 import { createAcceptance } from "../combine/acceptance.ts"
-import { affordable, bestSize, createFunds, createRate, gainOf } from "../combine/tree-size.ts"
+import { bestSize, createFunds, createRate } from "../combine/tree-size.ts"
 import { sparseTree } from "../sparse-tree.ts"
 import type { Drafter } from "../speculate.ts"
 
@@ -35,9 +35,8 @@ export function createRankDrafter(parts: RankDrafterParts): Required<Pick<Drafte
   /** How much of the tree is verified: what it gains has to pay for the guesses too. */
   function sizeOf(worths: readonly number[]): number {
     if (nodes !== undefined) return Math.min(nodes, worths.length)
-    const market = { cost, rate: rate.value() }
-    const size = bestSize(affordable(worths, cost, funds.value() - draftCost), cost, market.rate)
-    return gainOf(worths, size, market) > market.rate * draftCost ? size : 0
+    const price = (size: number) => cost(1 + size) - 1 + draftCost
+    return bestSize(worths, price, { rate: rate.value(), funds: funds.value() }).size
   }
 
   return {

@@ -85,6 +85,7 @@ function byCost({ cost, options, models }: Context, part: TransferPart): Sizes {
       next,
       observe: ({ drafted, accepted }) => rate.observe(accepted + 1, cost(1 + drafted) + drafting),
     },
-    size: (worths) => bestSize(worths, cost, rate.value()),
+    size: (worths) =>
+      bestSize(worths, (size) => cost(1 + size) - 1, { rate: rate.value(), funds: Number.POSITIVE_INFINITY }).size,
   }
 }
