@@ -16,7 +16,7 @@ import {
   type RecipeContext,
   type Training,
 } from "../../train/recipe.ts"
-import { chooseVocabulary } from "../../train/vocabulary.ts"
+import { chooseVocabulary, vocabularyTensor } from "../../train/vocabulary.ts"
 import { savedMaps, startingMaps } from "./maps.ts"
 import { channelScales, measureMoments } from "./moments.ts"
 import { maskOfPack, type Pack, packSequences, rowsOfPack, samplePseudoRows } from "./packs.ts"
@@ -90,7 +90,7 @@ async function prepare(context: RecipeContext): Promise<Training> {
     data: packData(training, vocabulary, shape),
     ...(validation.length > 0 ? { validation: packData(validation, vocabulary, shape) } : {}),
     loss: (inputs) => lossOf(inputs, { target, scales, vocabulary, shape }),
-    finish: (values) => savedMaps(values, { layers, stops, scales, vocabulary }),
+    finish: (values) => [...savedMaps(values, { layers, stops, scales }), vocabularyTensor(vocabulary)],
   }
 }
 
