@@ -35,12 +35,11 @@ export interface SavedMaps {
   readonly layers: readonly number[]
   readonly stops: readonly TransferStop[]
   readonly scales: readonly Float32Array[]
-  readonly vocabulary: Int32Array
 }
 
 /** For plain states: I + diag(scale)·D·diag(1 / scale), and scale ∘ offset. */
 export function savedMaps(values: ReadonlyMap<string, Float32Array>, saved: SavedMaps): TensorToSave[] {
-  const { layers, stops, scales, vocabulary } = saved
+  const { layers, stops, scales } = saved
   const hidden = scales[0]!.length
   const steps = layers.length
   const weight = new Float32Array(steps * hidden * hidden)
@@ -61,6 +60,5 @@ export function savedMaps(values: ReadonlyMap<string, Float32Array>, saved: Save
     { name: "weight", shape: [steps, hidden, hidden], values: weight },
     { name: "bias", shape: [steps, hidden], values: bias, type: "F32" },
     { name: "layers", shape: [steps], values: Float32Array.from(layers), type: "F32" },
-    { name: "vocabulary", shape: [vocabulary.length], values: Float32Array.from(vocabulary), type: "F32" },
   ]
 }

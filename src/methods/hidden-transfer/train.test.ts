@@ -13,6 +13,7 @@ import { loadRunner } from "../../runtime/load-runner.ts"
 import { createRandom } from "../../tensor/random.ts"
 import { resolveSettings } from "../../train/settings.ts"
 import { train } from "../../train/trainer.ts"
+import { vocabularyTensor } from "../../train/vocabulary.ts"
 import { hiddenTransfer } from "./hidden-transfer.ts"
 import { mapName, offsetName, savedMaps } from "./maps.ts"
 import { ridgeMap } from "./moments.ts"
@@ -79,7 +80,7 @@ test.each([[[2, 2, 2]], [[1, 2, 3]]])(
     const found = await session.run({ ...Object.fromEntries(given), ...batch.tensors }, ["logits", "teacher"])
     await session.dispose()
 
-    const tensors = savedMaps(values, { layers, stops, scales, vocabulary })
+    const tensors = [...savedMaps(values, { layers, stops, scales }), vocabularyTensor(vocabulary)]
     const part = (await openTestPart(hiddenTransfer, checkpoint, () => ({
       tensors: new Map(tensors.map(({ name, ...tensor }) => [name, tensor])),
     }))) as TransferPart
@@ -157,7 +158,7 @@ test("fitted maps are the least squares: an exact linear law is found again", ()
       [mapName(1), map],
       [offsetName(1), offset],
     ]),
-    { layers: [1], stops: transferStops([1], 2), scales: [scales], vocabulary: new Int32Array(0) },
+    { layers: [1], stops: transferStops([1], 2), scales: [scales] },
   )
   expect(maxDifference(weight!.values, law)).toBeLessThan(1e-3)
   expect(maxDifference(bias!.values, shift)).toBeLessThan(1e-2)

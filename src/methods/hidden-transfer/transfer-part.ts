@@ -1,6 +1,6 @@
 /** The trained maps at work: states of real rows become those of pseudo rows, and final states become guesses. */
 import { ForerunError } from "../../base/errors.ts"
-import { type OpenedPart, type PartContext, partTensor } from "../../decoding/method-part.ts"
+import { draftVocabulary, type OpenedPart, type PartContext, partTensor } from "../../decoding/method-part.ts"
 import { add, fusedMatmul, Graph, reshape, softcap, softmax, topK, transpose, type Value } from "../../graph/index.ts"
 import { type TransferStop, transferStops } from "./pseudo-rows.ts"
 
@@ -24,7 +24,7 @@ export interface TransferPart extends OpenedPart {
 const most = 32
 
 /**
- * Tensors: weight [steps, hidden, hidden] and bias [steps, hidden], layers [steps], vocabulary [tokens that are drafted].
+ * Tensors: weight [steps, hidden, hidden] and bias [steps, hidden], layers [steps], vocabulary [tokens that are drafted] or none.
  * @throws E_MODEL_FORMAT
  */
 export async function openTransferPart(context: PartContext): Promise<TransferPart> {
@@ -34,7 +34,8 @@ export async function openTransferPart(context: PartContext): Promise<TransferPa
   const steps = layers.length
   const { values: weight } = partTensor(context, "weight", [steps, hidden, hidden])
   const { values: bias } = partTensor(context, "bias", [steps, hidden])
-  const vocabulary = Int32Array.from(partTensor(context, "vocabulary", [-1]).values)
+  const all = context.target.config.vocabulary
+  const vocabulary = draftVocabulary(context) ?? Int32Array.from({ length: all }, (_, id) => id)
   const stops = transferStops(layers, depth)
   const maps = await Promise.all(
     stops.map(({ before, count }) => {
