@@ -9,6 +9,8 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   medusa: async () => (await import("./medusa/medusa.ts")).medusa,
   "hidden-transfer": async () => (await import("./hidden-transfer/hidden-transfer.ts")).hiddenTransfer,
+  eagle: async () => (await import("./eagle/eagle.ts")).eagle,
+  falcon: async () => (await import("./falcon/falcon.ts")).falcon,
   lookahead: async () => (await import("./lookahead/lookahead.ts")).lookahead,
   "predicted-output": async () => (await import("./predicted-output/predicted-output.ts")).predictedOutput,
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,

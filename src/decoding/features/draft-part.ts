@@ -1,0 +1,118 @@
+/** A feature drafter's weights at work: one session that all runs share, and its passes. */
+import { ForerunError } from "../../base/errors.ts"
+import { draftGraph } from "../../models/drafter/graph.ts"
+import { type DrafterSizes, drafterSizes, drafterTensors } from "../../models/drafter/sizes.ts"
+import type { WeightFormat } from "../../models/formats.ts"
+import { ropeFrequencies, ropeRow } from "../../models/rope.ts"
+import type { GraphFeed, GraphRunner } from "../../runtime/graph-runner.ts"
+import { draftVocabulary, type OpenedPart, type PartContext, partTensor } from "../method-part.ts"
+import type { DraftCache } from "./draft-cache.ts"
+import type { Guesses } from "./grow.ts"
+
+/** Rows of one pass. Row i holds the token after position i and that position's feature. */
+export interface DraftRows {
+  readonly tokens: Int32Array
+  /** [rows, hidden] */
+  readonly features: Float32Array
+  readonly positions: Int32Array
+  /** Whether row `row` sees row `other` of this pass or cached row `other`. */
+  sees(row: number, other: number, isCached: boolean): boolean
+  /** Rows whose guesses are wanted: at least one. */
+  readonly picked: readonly number[]
+  /** Guesses wanted of each. */
+  readonly top: number
+}
+
+export interface PickedRow {
+  /** [hidden] */
+  readonly predicted: Float32Array
+  readonly guesses: Guesses
+}
+
+export interface DraftPart extends OpenedPart {
+  readonly sizes: DrafterSizes
+  /** Runs the rows and puts them into the cache. */
+  run(cache: DraftCache, rows: DraftRows): Promise<readonly PickedRow[]>
+}
+
+/** @throws E_MODEL_FORMAT when the tensors are not those of such a drafter */
+export async function openDraftPart(context: PartContext, format: WeightFormat = "q8"): Promise<DraftPart> {
+  const sizes = partSizes(context)
+  const { target } = context
+  const all = () => Int32Array.from({ length: target.config.vocabulary }, (_, id) => id)
+  const vocabulary = draftVocabulary(context) ?? all()
+  const named = [...drafterTensors(sizes)].map(([name, shape]) => [name, partTensor(context, name, shape)] as const)
+  const graph = draftGraph({ sizes, tensors: new Map(named), head: target.headRows(vocabulary), format })
+  const runner = await context.openGraph(graph)
+  return {
+    sizes,
+    run: createRun(sizes, { runner, vocabulary, embed: target.embed }),
+    dispose: () => runner.dispose(),
+  }
+}
+
+/** What the tensors say of the sizes; the rest is the target's. */
+function partSizes({ tensors, target }: PartContext): DrafterSizes {
+  const { hidden } = target.config
+  const down = partTensor({ tensors }, "down.weight", [hidden, -1])
+  const [span] = partTensor({ tensors }, "span", [1]).values
+  if (!Number.isInteger(span) || span! < 1 || span! > 16)
+    throw new ForerunError("E_MODEL_FORMAT", `a trained part: span needs a whole number up to 16, found ${span}`)
+  const fusion = tensors.has("gate0.weight") ? "gate" : "plain"
+  return drafterSizes(target.config, { span: span!, fusion, intermediate: down.shape[1]! })
+}
+
+interface RunParts {
+  readonly runner: GraphRunner
+  /** Token of each row of the head. */
+  readonly vocabulary: Int32Array
+  embed(tokens: Int32Array): Float32Array
+}
+
+function createRun(sizes: DrafterSizes, { runner, vocabulary, embed }: RunParts): DraftPart["run"] {
+  const { hidden, kvHeads, headSize, rope } = sizes
+  const [width, half] = [kvHeads * headSize, rope.dimensions / 2]
+  const frequencies = ropeFrequencies(rope)
+  return async (cache, { tokens, features, positions, sees, picked, top: wanted }) => {
+    const rows = tokens.length
+    const top = Math.min(wanted, vocabulary.length)
+    const float = (data: Float32Array, ...shape: number[]): GraphFeed => ({ type: "float32", shape, data })
+    const [cos, sin] = [new Float32Array(rows * half), new Float32Array(rows * half)]
+    for (const [row, position] of positions.entries()) ropeRow(frequencies, position, cos, sin, row * half)
+    const feeds = {
+      embedded: float(embed(tokens), rows, hidden),
+      features: float(features, rows, hidden),
+      cos: float(cos, rows, half),
+      sin: float(sin, rows, half),
+      pastKeys: float(cache.keys, cache.length, width),
+      pastValues: float(cache.values, cache.length, width),
+      bias: float(biasOf(rows, cache.length, sees), rows, cache.length + rows),
+      picked: { type: "int64", shape: [picked.length], data: BigInt64Array.from(picked, BigInt) },
+      top: { type: "int64", shape: [1], data: BigInt64Array.of(BigInt(top)) },
+    } as const
+    const found = await runner.run(feeds, ["keys", "values", "predicted", "ids", "logprobs"], rows)
+    cache.append(found["keys"]!.data as Float32Array, found["values"]!.data as Float32Array)
+    const predicted = found["predicted"]!.data as Float32Array
+    const logprobs = found["logprobs"]!.data as Float32Array
+    const ids = found["ids"]!.data as BigInt64Array
+    return picked.map((_, i) => ({
+      predicted: predicted.subarray(i * hidden, (i + 1) * hidden),
+      guesses: {
+        ids: Array.from(ids.subarray(i * top, (i + 1) * top), (index) => vocabulary[Number(index)]!),
+        logprobs: Array.from(logprobs.subarray(i * top, (i + 1) * top)),
+      },
+    }))
+  }
+}
+
+/** Cached rows, then the pass's own. [rows, past + rows] */
+function biasOf(rows: number, past: number, sees: DraftRows["sees"]): Float32Array {
+  const bias = new Float32Array(rows * (past + rows))
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < past + rows; column++) {
+      const isCached = column < past
+      if (!sees(row, isCached ? column : column - past, isCached))
+        bias[row * (past + rows) + column] = Number.NEGATIVE_INFINITY
+    }
+  return bias
+}

@@ -1,0 +1,144 @@
+/** Drafts from the target's features: feeds the text's rows to a drafter's layer, grows a tree, picks what is verified. */
+import type { RowCost } from "../../runtime/cost-estimate.ts"
+import { concatenate } from "../../tensor/concatenate.ts"
+import { emptyTree, type Room } from "../candidate-tree.ts"
+import { bestSize, createRate } from "../combine/tree-size.ts"
+import type { Draft, Drafter, DraftState } from "../speculate.ts"
+import { firstRow, pieces, seesBlock } from "./blocks.ts"
+import { createDraftCache } from "./draft-cache.ts"
+import type { DraftPart, PickedRow } from "./draft-part.ts"
+import { type Block, type BlockRequest, type GrownTree, grow, likeliestNodes } from "./grow.ts"
+import type { TreeShape } from "./tree-shape.ts"
+
+export interface FeatureDrafterParts {
+  readonly part: DraftPart
+  /** One for each draft. */
+  readonly shape: () => TreeShape
+  readonly depth: number
+  /** Verify as many of the nodes as pay for their rows; undefined: as many as there is room for. */
+  readonly cost?: RowCost
+  readonly signal: AbortSignal
+}
+
+/** Rows of the prompt in one pass of the drafter. */
+const mostRows = 128
+
+/** Where a block's rows lie in the cache, behind the text's. */
+interface BlockState {
+  /** [span], each [hidden] */
+  readonly predicted: readonly Float32Array[]
+  /** First cached row of each block from the pending token down to this one. */
+  readonly above: readonly number[]
+  /** Depth of the nodes above it: its rows stand at the positions that end there. */
+  readonly depth: number
+}
+
+export function createFeatureDrafter({ part, shape, depth, cost, signal }: FeatureDrafterParts): Drafter {
+  const { hidden, kvHeads, headSize, span } = part.sizes
+  const cache = createDraftCache(kvHeads * headSize)
+  /** The target's features, by position: only the last block's worth and those not fed yet. */
+  const features = new Map<number, Float32Array>()
+  /** Features that are known; rows of the text that are cached. */
+  let [known, fed] = [0, 0]
+  const rate = createRate()
+  const learn = (data: Float32Array, row: number) =>
+    void features.set(known++, data.slice(row * hidden, (row + 1) * hidden))
+
+  /** Rows of the text up to `end`. @returns the block below the pending token */
+  async function readText(tokens: readonly number[], end: number, top: number): Promise<Block | undefined> {
+    const start = firstRow(fed, end, span)
+    cache.rewind(start)
+    let picked: readonly PickedRow[] = []
+    for (const [from, to] of pieces(start, end, mostRows)) {
+      if (signal.aborted) return undefined
+      const rows = to - from
+      picked = await part.run(cache, {
+        tokens: Int32Array.from(tokens.slice(from + 1, to + 1)),
+        features: concatenate(
+          range(rows).map((i) => features.get(from + i)!),
+          Float32Array,
+        ),
+        positions: Int32Array.from(range(rows), (i) => from + i),
+        sees: (row, other, isCached) => isCached || seesBlock(from + row, from + other, { end, span }),
+        picked: to < end ? [rows - 1] : range(span).map((i) => rows - span + i),
+        top,
+      })
+      fed = to
+    }
+    for (const position of features.keys()) if (position < end - span) features.delete(position)
+    return blockOf(picked, { above: [], depth: 0 })
+  }
+
+  /** Rows of a draft, a block for each request. */
+  async function runBlocks(requests: readonly BlockRequest[], end: number, top: number) {
+    if (signal.aborted) return undefined
+    const first = cache.length
+    const states = requests.map(({ parent }) => parent.state as BlockState)
+    const picked = await part.run(cache, {
+      tokens: Int32Array.from(requests.flatMap(({ tokens }) => tokens)),
+      features: concatenate(
+        states.flatMap(({ predicted }) => predicted),
+        Float32Array,
+      ),
+      positions: Int32Array.from(states.flatMap((state) => range(span).map((i) => end + state.depth + i))),
+      sees(row, other, isCached) {
+        const block = Math.floor(row / span)
+        if (!isCached) return Math.floor(other / span) === block
+        return other < end || states[block]!.above.some((from) => other >= from && other < from + span)
+      },
+      picked: range(requests.length * span),
+      top,
+    })
+    return requests.map((_, i) => {
+      const { above, depth } = states[i]!
+      const rows = picked.slice(i * span, (i + 1) * span)
+      return blockOf(rows, { above: [...above, first + i * span], depth: depth + span })
+    })
+  }
+
+  async function propose({ tokens, room }: DraftState): Promise<Draft> {
+    const end = tokens.length - 1
+    const draft = shape()
+    if (end < span) return { tree: emptyTree }
+    const root = await readText(tokens, end, draft.width)
+    if (!root) return { tree: emptyTree }
+    const grown = await grow({
+      root,
+      span,
+      shape: draft,
+      depth: Math.min(depth, room.depth),
+      run: (requests) => runBlocks(requests, end, draft.width),
+    })
+    cache.rewind(end) // what stands on predicted features is used once
+    return { tree: picked(grown, room) }
+  }
+
+  function picked(grown: GrownTree, room: Room): GrownTree {
+    if (!cost) return likeliestNodes(grown, room.nodes)
+    const worths = grown.scores.map(Math.exp).sort((a, b) => b - a)
+    const price = (size: number) => cost(1 + size) - 1
+    const limits = { rate: rate.value(), funds: Number.POSITIVE_INFINITY }
+    return likeliestNodes(grown, bestSize(worths.slice(0, room.nodes), price, limits).size)
+  }
+
+  return {
+    wantHidden: ["final"],
+    read(_, pass) {
+      const { data, rows } = pass.hidden.get("final")!
+      for (let row = 0; row < rows; row++) learn(data, row)
+    },
+    propose,
+    observe({ tree, committed, hidden, kept }) {
+      const { data } = hidden.get("final")!
+      for (const row of kept) learn(data, row)
+      if (cost) rate.observe(committed.length, cost(1 + tree.tokens.length))
+    },
+  }
+}
+
+const blockOf = (rows: readonly PickedRow[], place: Omit<BlockState, "predicted">): Block => ({
+  guesses: rows.map(({ guesses }) => guesses),
+  state: { ...place, predicted: rows.map(({ predicted }) => predicted) } satisfies BlockState,
+})
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i)

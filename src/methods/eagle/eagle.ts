@@ -1,0 +1,74 @@
+/** Speculates with one small layer that continues the target's own features, token by token. */
+import { fixedBudget } from "../../decoding/draft-budget.ts"
+import { type DraftPart, openDraftPart } from "../../decoding/features/draft-part.ts"
+import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
+import { beamShape, eagleTree, staticShape, type TreeShape } from "../../decoding/features/tree-shape.ts"
+import type { Method, OptionValues } from "../../decoding/method.ts"
+import { speculate } from "../../decoding/speculate.ts"
+
+export const eagle: Method = {
+  name: "eagle",
+  summary: "A trained layer drafts from the target's features, in a tree that follows its confidence.",
+  paper: {
+    title: "EAGLE-2: Faster Inference of Language Models with Dynamic Draft Trees",
+    authors: "Li, Wei, Zhang, Zhang",
+    year: 2024,
+    arxiv: "2406.16858",
+  },
+  promise: () => "lossless",
+  needs: { target: ["causal-cache", "tree-mask", "hidden-states"] },
+  options: {
+    tree: {
+      type: "string",
+      default: "dynamic",
+      choices: ["dynamic", "static", "chain"],
+      description: "dynamic: grown where the drafter is sure (EAGLE-2); static: EAGLE-1's 25 nodes; chain: one line",
+    },
+    depth: { type: "integer", default: 5, low: 1, high: 32, description: "longest line of a draft in tokens" },
+    width: { type: "integer", default: 6, low: 1, high: 32, description: "lines of a dynamic tree that grow on" },
+    nodes: { type: "integer", default: 25, low: 1, high: 127, description: "most tokens that are verified at once" },
+    least: {
+      type: "number",
+      default: 0.05,
+      low: 0,
+      high: 1,
+      description: "probability below which a line of a dynamic tree ends",
+    },
+    size: {
+      type: "string",
+      default: "cost",
+      choices: ["cost", "fixed"],
+      description: "cost: verify the nodes that pay for their rows; fixed: all of them",
+    },
+  },
+  trained: true,
+  part: { recipe: "eagle", open: openDraftPart },
+  run(prompt, context) {
+    const { depth, nodes, size } = context.options as Options
+    const shape = shapeOf(context.options as Options)
+    const drafter = createFeatureDrafter({
+      part: context.part as DraftPart,
+      shape,
+      depth,
+      ...(size === "cost" ? { cost: context.cost } : {}),
+      signal: context.signal,
+    })
+    return speculate(prompt, context, { drafter, budget: fixedBudget(depth, nodes) })
+  },
+}
+
+const fixed = staticShape(eagleTree)
+
+function shapeOf({ tree, width, least }: Options): () => TreeShape {
+  if (tree === "static") return fixed
+  return () => beamShape({ width: tree === "chain" ? 1 : width, least: tree === "chain" ? 0 : least })
+}
+
+interface Options extends OptionValues {
+  readonly tree: string
+  readonly depth: number
+  readonly width: number
+  readonly nodes: number
+  readonly least: number
+  readonly size: string
+}

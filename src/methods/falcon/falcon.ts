@@ -1,0 +1,72 @@
+/** Speculates with one small layer that continues the target's features several tokens at a time. */
+import { fixedBudget } from "../../decoding/draft-budget.ts"
+import { type DraftPart, openDraftPart } from "../../decoding/features/draft-part.ts"
+import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
+import { beamShape, staticShape, type TreeShape } from "../../decoding/features/tree-shape.ts"
+import type { Method, OptionValues } from "../../decoding/method.ts"
+import { speculate } from "../../decoding/speculate.ts"
+import { falconTree } from "./falcon-tree.ts"
+
+export const falcon: Method = {
+  name: "falcon",
+  summary: "A trained layer drafts several tokens a pass from the target's features.",
+  paper: {
+    title:
+      "Falcon: Faster and Parallel Inference of Large Language Models through Enhanced Semi-Autoregressive Drafting",
+    authors: "Gao, Xie, Xiang, Ji",
+    year: 2024,
+    arxiv: "2412.12639",
+    venue: "AAAI 2025",
+  },
+  promise: () => "lossless",
+  needs: { target: ["causal-cache", "tree-mask", "hidden-states"] },
+  options: {
+    tree: {
+      type: "string",
+      default: "custom",
+      choices: ["custom", "dynamic", "chain"],
+      description:
+        "custom: a fixed tree made for two tokens a pass; dynamic: grown where the drafter is sure; chain: one line",
+    },
+    depth: { type: "integer", default: 6, low: 1, high: 32, description: "longest line of a draft in tokens" },
+    width: { type: "integer", default: 4, low: 1, high: 32, description: "lines of a dynamic tree that grow on" },
+    nodes: { type: "integer", default: 31, low: 1, high: 127, description: "most tokens that are verified at once" },
+    size: {
+      type: "string",
+      default: "cost",
+      choices: ["cost", "fixed"],
+      description: "cost: verify the nodes that pay for their rows; fixed: all of them",
+    },
+  },
+  trained: true,
+  part: { recipe: "falcon", open: openDraftPart },
+  run(prompt, context) {
+    const options = context.options as Options
+    const { depth, nodes, size } = options
+    const drafter = createFeatureDrafter({
+      part: context.part as DraftPart,
+      shape: shapeOf(options),
+      depth,
+      ...(size === "cost" ? { cost: context.cost } : {}),
+      signal: context.signal,
+    })
+    return speculate(prompt, context, { drafter, budget: fixedBudget(depth, nodes) })
+  },
+}
+
+const custom = staticShape(falconTree)
+/** Lines that are less likely end: a pass below them would hardly ever be used. */
+const least = 0.05
+
+function shapeOf({ tree, width }: Options): () => TreeShape {
+  if (tree === "custom") return custom
+  return () => (tree === "chain" ? beamShape({ width: 1, least: 0 }) : beamShape({ width, least }))
+}
+
+interface Options extends OptionValues {
+  readonly tree: string
+  readonly depth: number
+  readonly width: number
+  readonly nodes: number
+  readonly size: string
+}

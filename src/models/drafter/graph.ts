@@ -1,0 +1,119 @@
+/** The graph that drafts: some rows in, their keys and values, predicted features and likeliest tokens out. */
+import {
+  add,
+  concat,
+  fusedMatmul,
+  Graph,
+  gather,
+  reduceLogSumExp,
+  reshape,
+  softmax,
+  subtract,
+  topK,
+  transpose,
+  type Value,
+} from "../../graph/index.ts"
+import { linearFormats, type WeightFormat } from "../formats.ts"
+import { matrixOf } from "../linear.ts"
+import type { PartTensor } from "../trained-part.ts"
+import type { TensorInfo, WeightSource } from "../weights.ts"
+import { type DrafterWeights, finishLayer, fuse, project, turnRows } from "./layer.ts"
+import type { DrafterSizes } from "./sizes.ts"
+
+export interface DraftGraphOptions {
+  readonly sizes: DrafterSizes
+  /** The part's tensors, checked before. */
+  readonly tensors: ReadonlyMap<string, PartTensor>
+  /** Rows of the target's head, one for each token that may be drafted: [vocabulary · hidden]. */
+  readonly head: Float32Array
+  /** How matrices are held. */
+  readonly format: WeightFormat
+}
+
+/** Matrices whose input holds features, a few columns of which are far larger than the rest. */
+const outliers: ReadonlySet<string> = new Set(["fusion.weight", "gate0.weight", "head.weight"])
+
+/**
+ * Inputs: embedded, features [rows, hidden]; cos, sin [rows, turning / 2]; pastKeys, pastValues [past, kvHeads·headSize];
+ * bias [rows, past+rows], 0 or −∞; picked int64 [picked]; top int64 [1].
+ * Outputs: keys, values [rows, kvHeads·headSize]; of the picked rows predicted [picked, hidden], ids int64 [picked, top]
+ * and their log-probabilities logprobs [picked, top], likeliest first, over the drafter's own vocabulary.
+ */
+export function draftGraph({ sizes, tensors, head, format }: DraftGraphOptions): Graph {
+  const { hidden, kvHeads, headSize, rope } = sizes
+  const graph = new Graph()
+  const all = new Map(tensors).set("head.weight", { shape: [head.length / hidden, hidden], values: head })
+  const weights = weightsIn(graph, partSource(all), format)
+  const width = kvHeads * headSize
+  const past = {
+    keys: graph.input("pastKeys", "float32", ["past", width]),
+    values: graph.input("pastValues", "float32", ["past", width]),
+  }
+  const tables = {
+    cos: graph.input("cos", "float32", ["rows", rope.dimensions / 2]),
+    sin: graph.input("sin", "float32", ["rows", rope.dimensions / 2]),
+  }
+  const fused = fuse(
+    sizes,
+    weights,
+    graph.input("embedded", "float32", ["rows", hidden]),
+    graph.input("features", "float32", ["rows", hidden]),
+  )
+  const { query, key, value } = project(sizes, weights, fused, (x, heads) => turnRows(x, heads, tables))
+  graph.output("keys", key)
+  graph.output("values", value)
+  const bias = graph.input("bias", "float32", ["rows", "past+rows"])
+  const seen = { keys: concat([past.keys, key], 0), values: concat([past.values, value], 0) }
+  const features = finishLayer(sizes, weights, fused, attend(sizes, query, seen, bias))
+  const predicted = gather(features, graph.input("picked", "int64", ["picked"]))
+  const logits = weights.linear(predicted, "head.weight")
+  const best = topK(logits, graph.input("top", "int64", [1]), "top")
+  graph.output("predicted", predicted)
+  graph.output("ids", best.indices)
+  graph.output("logprobs", subtract(best.values, reduceLogSumExp(logits, 1)))
+  return graph
+}
+
+/** @param seen past and new rows. @returns [rows, heads·headSize] */
+function attend(sizes: DrafterSizes, query: Value, seen: { keys: Value; values: Value }, bias: Value): Value {
+  const { heads, kvHeads, headSize } = sizes
+  const [rows, columns] = bias.shape
+  const turned = transpose(reshape(query, [rows!, heads, headSize]), [1, 0, 2])
+  const grouped = reshape(turned, [kvHeads, heads / kvHeads, rows!, headSize])
+  const apart = (x: Value) =>
+    reshape(transpose(reshape(x, [columns!, kvHeads, headSize]), [1, 0, 2]), [kvHeads, 1, columns!, headSize])
+  const scores = fusedMatmul(grouped, apart(seen.keys), { transB: true, alpha: 1 / Math.sqrt(headSize) })
+  const attended = fusedMatmul(softmax(add(scores, bias)), apart(seen.values), {})
+  return reshape(transpose(reshape(attended, [heads, rows!, headSize]), [1, 0, 2]), [rows!, heads * headSize])
+}
+
+function weightsIn(graph: Graph, source: WeightSource, format: WeightFormat): DrafterWeights {
+  return {
+    linear(x, name) {
+      const matrix = matrixOf(source, name, [source.tensors.get(name)!], outliers.has(name))
+      return linearFormats[format](graph, matrix)(x)
+    },
+    vector(name) {
+      const { shape } = source.tensors.get(name)!
+      return graph.weight(name, "float32", shape, () => source.raw(name))
+    },
+  }
+}
+
+/** Tensors in memory as weights of a checkpoint. */
+function partSource(tensors: ReadonlyMap<string, PartTensor>): WeightSource {
+  const infos = [...tensors].map(([name, { shape, values }]): [string, TensorInfo] => [
+    name,
+    { name, shape, type: "F32", bytes: values.byteLength },
+  ])
+  const values = (name: string) => tensors.get(name)!.values
+  return {
+    tensors: new Map(infos),
+    raw(name) {
+      const { buffer, byteOffset, byteLength } = values(name)
+      return new Uint8Array(buffer, byteOffset, byteLength)
+    },
+    float32: (name) => values(name).slice(),
+    close() {},
+  }
+}
