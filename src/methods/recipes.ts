@@ -7,6 +7,8 @@ import { loadMethod } from "./index.ts"
 const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
   medusa: async () => (await import("./medusa/train.ts")).recipe,
   "hidden-transfer": async () => (await import("./hidden-transfer/train.ts")).recipe,
+  "draft-lm": async () => (await import("./specdec-plus-plus/train-draft.ts")).draftRecipe,
+  "specdec-plus-plus": async () => (await import("./specdec-plus-plus/train.ts")).headRecipe,
 }
 
 export const recipeNames: readonly string[] = Object.keys(registry)
