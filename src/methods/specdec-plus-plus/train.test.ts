@@ -9,7 +9,6 @@ import type { Output } from "../../cli/output.ts"
 import { loadModel } from "../../generate/load.ts"
 import { readTensors } from "../../models/trained-part.ts"
 import { loadRecipe } from "../recipes.ts"
-import { windowsOf } from "./draft-windows.ts"
 
 const scratch = mkdtempSync(join(tmpdir(), "forerun-specdec-"))
 const [answers, draft, part] = ["answers.jsonl", "draft", "part"].map((name) => join(scratch, name)) as [
@@ -47,13 +46,16 @@ async function train(name: string, flags: TrainFlags) {
   expect(await trainRecipe(await loadRecipe(name), given, output)).toBe(0)
   return objects[0] as { loss: { first: number; last: number }; metric: { name: string; value: number } }
 }
-const small = { layers: "1", hidden: "32", kvHeads: "1", intermediate: "48", length: "16", vocabulary: "267" }
+const small = { layers: "1", hidden: "32", kvHeads: "1", intermediate: "48", length: "27", vocabulary: "267" }
 
 describe("a small model, then its head", () => {
-  test("the small model learns what the target says", async () => {
-    const option = { ...small, steps: "300", batch: "8", validateEvery: "300", learningRate: "0.01" }
+  test.each([
+    ["soft", 0.95],
+    ["hard", 0.3],
+  ])("the small model learns what the target says, from %s labels", async (labels, share) => {
+    const option = { labels, ...small, steps: "300", batch: "8", validateEvery: "300", learningRate: "0.01" }
     const { loss, metric } = await train("draft-lm", { out: draft, option })
-    expect(loss.last).toBeLessThan(0.3 * loss.first)
+    expect(loss.last).toBeLessThan(share * loss.first) // a random target's laws are wide
     expect(metric).toMatchObject({ name: "accuracy" })
     const tensors = readTensors(join(draft, "weights.safetensors"))
     expect(tensors.get("draft.lm_head.weight")!.shape).toEqual([267, 32])
@@ -115,21 +117,4 @@ test("what the recipes refuse", async () => {
   const stranger = makeTinyFolder({ seed: 12 })
   await refuse("specdec-plus-plus", { model: stranger.path, option: { draft } }).toMatchObject({ code: "E_DRAFT" })
   stranger.remove()
-})
-
-test("windows: each token of an answer is learned once, after what stands before it", () => {
-  const answered = {
-    prompt: Array.from({ length: 30 }, (_, i) => i),
-    answer: Array.from({ length: 41 }, (_, i) => 100 + i),
-  }
-  const windows = windowsOf([answered], { length: 16, promptWeight: 0.25 })
-  const whole = [...answered.prompt, ...answered.answer]
-  const learned = new Map<number, number>()
-  for (const { tokens, weight, start } of windows) {
-    expect(tokens).toEqual(whole.slice(start, start + 16))
-    for (const [i, one] of weight.entries()) if (one > 0) learned.set(start + i, (learned.get(start + i) ?? 0) + one)
-  }
-  expect(windows[1]!.start).toBe(windows[0]!.start + 12) // a quarter is read again
-  const expected = whole.flatMap((_, at): [number, number][] => (at < 23 ? [] : [[at, at < 30 ? 0.25 : 1]]))
-  expect([...learned].sort(([a], [b]) => a - b)).toEqual(expected)
 })
