@@ -45,15 +45,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2412.12639",
   ),
   plan(
-    "specdec-plus-plus",
-    "lossless",
-    "target, draft, head",
-    "SpecDec++: Boosting Speculative Decoding via Adaptive Candidate Lengths",
-    "Huang, Guo, Wang",
-    2024,
-    "2405.19715",
-  ),
-  plan(
     "dovetail",
     "lossless",
     "two devices",

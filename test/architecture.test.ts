@@ -110,15 +110,17 @@ describe("methods", () => {
 })
 
 describe("training", () => {
+  const isRecipe = (path: string): boolean => /^methods\/[\w-]+\/train(-[\w-]+)?\.ts$/.test(path)
+
   test("is imported by recipes and the command line only", () => {
     const users = imports.filter(({ from, to, inside }) => inside && folder(to) === "train" && folder(from) !== "train")
-    const allowed = /^(methods\/[\w-]+\/train\.ts|methods\/recipes\.ts|cli\/.*)$/
+    const allowed = /^(methods\/[\w-]+\/train(-[\w-]+)?\.ts|methods\/recipes\.ts|cli\/.*)$/
     expect(users.filter(({ from }) => !allowed.test(from)).map(shown)).toEqual([])
   })
 
   test("is no part of inference: only the registry of recipes imports a recipe", () => {
-    const users = imports.filter(({ to, inside }) => inside && /^methods\/[\w-]+\/train\.ts$/.test(to))
-    expect(users.filter(({ from }) => from !== "methods/recipes.ts").map(shown)).toEqual([])
+    const users = imports.filter(({ to, inside }) => inside && isRecipe(to) && to !== "methods/recipes.ts")
+    expect(users.filter(({ from }) => from !== "methods/recipes.ts" && !isRecipe(from)).map(shown)).toEqual([])
   })
 })
 

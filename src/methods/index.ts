@@ -16,6 +16,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   "prompt-lookup": async () => (await import("./prompt-lookup/prompt-lookup.ts")).promptLookup,
   "quantised-self": async () => (await import("./quantised-self/quantised-self.ts")).quantisedSelf,
   "self-speculative": async () => (await import("./self-speculative/self-speculative.ts")).selfSpeculative,
+  "specdec-plus-plus": async () => (await import("./specdec-plus-plus/specdec-plus-plus.ts")).specdecPlusPlus,
   "first-finish": async () => (await import("./first-finish/first-finish.ts")).firstFinish,
   "equilibrium-ranking": async () => (await import("./equilibrium-ranking/equilibrium-ranking.ts")).equilibriumRanking,
   "token-forcing": async () => (await import("./token-forcing/token-forcing.ts")).tokenForcing,

@@ -9,6 +9,8 @@ const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
   "hidden-transfer": async () => (await import("./hidden-transfer/train.ts")).recipe,
   eagle: async () => (await import("./eagle/train.ts")).recipe,
   falcon: async () => (await import("./falcon/train.ts")).recipe,
+  "draft-lm": async () => (await import("./specdec-plus-plus/train-draft.ts")).draftRecipe,
+  "specdec-plus-plus": async () => (await import("./specdec-plus-plus/train.ts")).headRecipe,
 }
 
 export const recipeNames: readonly string[] = Object.keys(registry)
