@@ -86,6 +86,14 @@ test("a second time nothing is computed; what another process began is waited fo
   expect(readdirSync(join(shared, inner!))).toEqual(["00000.safetensors", "00001.safetensors"])
 })
 
+test("when the time is up, the first answers have to do", async () => {
+  const folderOfOne = join(folder, "short")
+  const features = await computeFeatures(request({ folder: folderOfOne, seconds: 0 }))
+  expect(features.answers).toHaveLength(32)
+  expect(features.rows(31, "final").length).toBeGreaterThan(0)
+  expect((await computeFeatures(request({ folder: folderOfOne }))).answers).toHaveLength(40)
+})
+
 test("two at once share the pieces and read the same", async () => {
   const both = join(folder, "both")
   const [one, two] = await Promise.all([

@@ -33,12 +33,14 @@ export interface FeatureRequest {
   /** The target's, as it will be decoded with; default q8. */
   readonly weights?: WeightFormat
   readonly threads: number
+  /** After so many seconds what is there has to do: the first answers of the list. Default: all of them. */
+  readonly seconds?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (done: number, total: number) => void
 }
 
 export interface Features {
-  /** As asked for. */
+  /** As asked for, or the first of them. */
   readonly answers: readonly Answer[]
   /** Rows of a window at most. */
   readonly length: number
@@ -59,12 +61,15 @@ export async function computeFeatures(request: FeatureRequest): Promise<Features
   mkdirSync(folder, { recursive: true })
   const count = Math.ceil(request.answers.length / piece)
   const pathOf = (index: number) => join(folder, `${String(index).padStart(5, "0")}.safetensors`)
+  const end = performance.now() + (request.seconds ?? Number.POSITIVE_INFINITY) * 1000
   let runner: SessionRunner | undefined
+  let done = 0 // pieces from the first on
   try {
     for (;;) {
       const missing = Array.from({ length: count }, (_, i) => i).filter((i) => !existsSync(pathOf(i)))
       request.onProgress?.(count - missing.length, count)
-      if (missing.length === 0) break
+      done = missing[0] ?? count
+      if (missing.length === 0 || (done > 0 && performance.now() > end)) break
       const mine = missing.find((i) => claim(pathOf(i)))
       if (mine === undefined) await sleep(200)
       request.signal?.throwIfAborted()

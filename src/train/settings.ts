@@ -1,4 +1,5 @@
 /** From "key=value" to a recipe's options and hyper-parameters, all checked. */
+import { ForerunError } from "../base/errors.ts"
 import type { OptionSpec, OptionTable, OptionValues } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import type { Hyperparameters, Recipe } from "./recipe.ts"
@@ -28,16 +29,20 @@ const specs: Readonly<Record<keyof Hyperparameters, Omit<OptionSpec, "default">>
   patience: count("validations without progress that end a run; 0 = none do"),
 }
 
-/** Hyper-parameters with the recipe's own defaults, and its options. */
-export const recipeTable = (recipe: Pick<Recipe, "options" | "defaults">): OptionTable => ({
-  ...Object.fromEntries(
-    Object.entries(specs).map(([name, spec]) => [
-      name,
-      { ...spec, default: recipe.defaults[name as keyof Hyperparameters] },
-    ]),
-  ),
-  ...recipe.options,
-})
+/** Hyper-parameters with the recipe's own defaults, and its options. @throws E_INTERNAL when one name means both */
+export function recipeTable(recipe: Pick<Recipe, "options" | "defaults">): OptionTable {
+  const twice = Object.keys(recipe.options).find((name) => Object.hasOwn(specs, name))
+  if (twice !== undefined) throw new ForerunError("E_INTERNAL", `a recipe's option cannot be called ${twice}`)
+  return {
+    ...Object.fromEntries(
+      Object.entries(specs).map(([name, spec]) => [
+        name,
+        { ...spec, default: recipe.defaults[name as keyof Hyperparameters] },
+      ]),
+    ),
+    ...recipe.options,
+  }
+}
 
 /** @throws E_OPTION naming the option, what it takes and what was found */
 export function resolveSettings(

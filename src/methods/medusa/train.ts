@@ -43,10 +43,17 @@ export const recipe: Recipe = {
       choices: ["soft", "hard"],
       description: "soft: the target's law; hard: the token of the answer",
     },
-    decay: { type: "number", default: 0.8, low: 0, high: 1, description: "weight of a head beside the one before it" },
+    falloff: { type: "number", default: 0.8, low: 0, high: 1, description: "weight of a head beside the one before it" },
     vocabulary: { type: "integer", default: 8192, low: 1, high: 1_000_000, description: "tokens that are drafted" },
     length: { type: "integer", default: 128, low: 8, high: 2048, description: "last tokens of an answer in a window" },
     answers: { type: "integer", default: 0, low: 0, high: 1_000_000_000, description: "answers taken; 0 = all" },
+    featureSeconds: {
+      type: "integer",
+      default: 0,
+      low: 0,
+      high: 1_000_000,
+      description: "time for the target's hidden states, after which what is there has to do; 0 = any",
+    },
     features: { type: "string", default: "", description: "folder of hidden states that other recipes share" },
   },
   defaults: { ...commonHyperparameters, steps: 400, batch: 8, learningRate: 2e-3, decay: 0, validateEvery: 50 },
@@ -56,11 +63,12 @@ export const recipe: Recipe = {
 
 interface Options extends HeadShape {
   readonly labels: string
-  readonly decay: number
+  readonly falloff: number
   readonly vocabulary: number
   readonly length: number
   readonly answers: number
   readonly features: string
+  readonly featureSeconds: number
 }
 
 async function prepare(context: RecipeContext): Promise<Training> {
@@ -68,7 +76,7 @@ async function prepare(context: RecipeContext): Promise<Training> {
   const options = context.options as unknown as Options
   const { config } = target
   const split = takeAnswers(context, options)
-  const all = [...split.training, ...split.validation]
+  const all = [...split.validation, ...split.training] // a limit of time leaves out training answers
   const size = Math.min(options.vocabulary, config.vocabulary)
   const chosen = chooseVocabulary(split.training, { size, vocabulary: config.vocabulary })
   const share = coverage(chosen, split.validation)
@@ -80,31 +88,38 @@ async function prepare(context: RecipeContext): Promise<Training> {
     folder: options.features === "" ? join(context.folder, "features") : options.features,
     length: options.length,
     threads: context.threads,
+    ...(options.featureSeconds === 0 ? {} : { seconds: options.featureSeconds }),
     signal: context.signal,
     onProgress: progressOf(context),
   })
+  const held = split.validation.length
+  const known = features.answers
+  context.note(`hidden states of ${known.length} answers`)
+  if (known.length <= held) throw new ForerunError("E_OPTION", "featureSeconds left no answers to train with")
   const data = labelled(
-    featureWindows(features, answerWindows(all, options.length), ["final"]),
+    featureWindows(features, answerWindows(known, options.length), ["final"]),
     chosen,
     config.vocabulary,
   )
   const rows = createHeadRows(config, target.weights)(chosen)
   const shape = { heads: options.heads, blocks: options.blocks, matrix: options.matrix }
-  const cut = split.training.length
   return {
     parameters: parametersOf(shape, { hidden: config.hidden, size, rows }),
-    data: partOf(data, 0, cut),
-    validation: partOf(data, cut, all.length),
+    data: partOf(data, held, known.length),
+    validation: partOf(data, 0, held),
     loss: (inputs) => lossOf(inputs, { options, hidden: config.hidden, rows, size }),
-    finish: (values) => finish(values, { context, shape, chosen, features, cut }),
+    finish: (values) => finish(values, { context, shape, chosen, features, held }),
   }
 }
+
+/** Answers held out at most: more would cost time and tell little. */
+const mostHeld = 128
 
 /** All that are there, or the first of them: they stand in an order by chance. */
 function takeAnswers({ data, target }: RecipeContext, { answers }: Options): AnswerSplit {
   if (data.length === 0) throw new ForerunError("E_USAGE", "give answers of the target: --data <file or folder>")
   const split = readAnswers(data, { vocabulary: target.config.vocabulary })
-  const held = answers === 0 ? split.validation.length : Math.max(1, Math.round(answers / 19))
+  const held = answers === 0 ? mostHeld : Math.min(mostHeld, Math.max(1, Math.round(answers / 19)))
   const found = {
     training: answers === 0 ? split.training : split.training.slice(0, answers),
     validation: split.validation.slice(0, held),
@@ -197,7 +212,7 @@ function lossOf({ graph, parameter, batch }: LossInputs, loss: { readonly option
       options.labels === "soft"
         ? mean(softCrossEntropy(logits, softmax(flat(cut(teacher, ahead - 1, length - 1), size))), weight)
         : mean(crossEntropy(logits, labels), multiply(weight, known))
-    const weighted = multiply(own, graph.scalar("float32", options.decay ** head))
+    const weighted = multiply(own, graph.scalar("float32", options.falloff ** head))
     total = total ? add(total, weighted) : weighted
     metrics[head === 0 ? "accuracy" : `accuracy${head + 1}`] = mean(multiply(hits(logits, labels), known), weight)
   }
@@ -217,12 +232,12 @@ interface Finish {
   readonly shape: HeadShape
   readonly chosen: Int32Array
   readonly features: Features
-  /** First answer that is held out. */
-  readonly cut: number
+  /** Answers that are held out: the first ones. */
+  readonly held: number
 }
 
 async function finish(values: ReadonlyMap<string, Float32Array>, end: Finish): Promise<readonly TensorToSave[]> {
-  const { context, shape, chosen, features, cut } = end
+  const { context, shape, chosen, features } = end
   const { config } = context.target
   const sizes = { hidden: config.hidden, size: chosen.length, rows: new Float32Array(0) }
   const trained = parametersOf(shape, sizes).map(({ name, shape: axes }) => ({
@@ -239,10 +254,10 @@ async function finish(values: ReadonlyMap<string, Float32Array>, end: Finish): P
     openGraph: (graph) => openGraph(graph, { threads }),
   })
   try {
-    const held = features.answers.slice(cut).map((answer, i) => {
+    const held = features.answers.slice(0, end.held).map((answer, i) => {
       const { start, promptRows } = windowOf(answer, features.length)
       const tokens = [...answer.prompt, ...answer.answer].slice(start)
-      return { states: features.rows(cut + i, "final"), tokens, promptRows }
+      return { states: features.rows(i, "final"), tokens, promptRows }
     })
     return [...tensors, await calibrate(heads, held)]
   } finally {
