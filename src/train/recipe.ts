@@ -96,8 +96,11 @@ export interface Batch {
 
 export interface Data {
   readonly samples: number
-  /** Batches of the same shapes share a graph. `random` belongs to this batch alone (dropout, noise). */
-  batch(indices: readonly number[], random: Random): Batch
+  /**
+   * Batches of the same shapes share a graph. `random` belongs to this batch alone (dropout, noise). `progress` is the
+   * share of the training that is done, in [0, 1), for what changes on the way; undefined outside of its steps.
+   */
+  batch(indices: readonly number[], random: Random, progress?: number): Batch
 }
 
 export interface LossInputs {

@@ -123,7 +123,7 @@ class Run {
     const { training, hyper } = this.#request
     return Array.from({ length: hyper.accumulate }, (_, i) => {
       const pass = step * hyper.accumulate + i
-      return training.data.batch(this.#sample(pass), this.#random.fork("pass").fork(pass))
+      return training.data.batch(this.#sample(pass), this.#random.fork("pass").fork(pass), step / hyper.steps)
     })
   }
 
