@@ -20,9 +20,6 @@ export interface DrafterBatchOptions {
 /** Rows in a window of so many tokens: each needs the token behind it, and `span` more that it predicts from and to. */
 export const rowsInWindow = (length: number, span: number): number => Math.floor((length - span - 1) / span) * span
 
-/** The window of so many rows. */
-export const windowOf = (rows: number, span: number): number => rows + span + 1
-
 /**
  * Tensors: embedded, features [batch, rows + span, hidden], token i + 1 and feature i beside each other; picked int64
  * [picked], places among the batch's rows; label int64 [picked], the drafter's place of the token that the row should

@@ -1,18 +1,20 @@
 /** What the recipes of feature drafters share: their options, and the way from answers to a training. */
+import { join } from "node:path"
+import { ForerunError } from "../../base/errors.ts"
 import type { OptionTable } from "../../decoding/method.ts"
 import { drafterSizes, type Fusion } from "../../models/drafter/sizes.ts"
 import { createEmbed } from "../../models/embedding.ts"
 import { createHeadRows } from "../../models/head-rows.ts"
 import { type Answer, answerWindows, readAnswers } from "../answers.ts"
+import { part } from "../dataset.ts"
 import { computeFeatures, featureWindows } from "../features.ts"
-import { commonHyperparameters, type Hyperparameters, type RecipeContext, type Training } from "../recipe.ts"
+import { commonHyperparameters, type Data, type Hyperparameters, type RecipeContext, type Training } from "../recipe.ts"
 import { chooseVocabulary, coverage } from "../vocabulary.ts"
-import { rowsInWindow, windowOf } from "./batches.ts"
 import type { GlancingSchedule } from "./glancing.ts"
 import { drafterTraining } from "./training.ts"
 
 export const drafterOptions = {
-  length: { type: "integer", default: 160, low: 8, high: 2048, description: "tokens of an answer's window, its last" },
+  length: { type: "integer", default: 128, low: 8, high: 2048, description: "tokens of an answer's window, its last" },
   vocabulary: { type: "integer", default: 8192, low: 2, description: "tokens that can be drafted" },
   intermediate: {
     type: "integer",
@@ -37,6 +39,7 @@ export const drafterOptions = {
     description: "weight of the features' distance beside the laws' cross-entropy",
   },
   fitRows: { type: "integer", default: 40_000, low: 1, description: "rows that the closed-form start is fitted to" },
+  features: { type: "string", default: "", description: "folder of hidden states that other recipes share" },
   pull: { type: "number", default: 1e-4, low: 0, high: 1, description: "pull to zero of that fit" },
 } as const satisfies OptionTable
 
@@ -54,42 +57,63 @@ export interface DrafterKind {
   readonly glancing: GlancingSchedule
 }
 
-type Values = { readonly [Name in keyof typeof drafterOptions]: number }
+interface Options {
+  readonly length: number
+  readonly vocabulary: number
+  readonly intermediate: number
+  readonly unroll: number
+  readonly picked: number
+  readonly featureWeight: number
+  readonly fitRows: number
+  readonly pull: number
+  readonly features: string
+}
 
-/** @throws E_USAGE without answers; E_OPTION, E_IO, E_INPUT */
-export async function prepareDrafter(
-  context: RecipeContext,
-  { span, fusion, glancing }: DrafterKind,
-): Promise<Training> {
-  const { target, data, folder, threads, signal, note, random } = context
+/** @throws E_USAGE without answers; E_INPUT when none can be held out; E_OPTION, E_IO */
+export async function prepareDrafter(context: RecipeContext, kind: DrafterKind): Promise<Training> {
+  const { target, data, threads, note, random } = context
   const { config, weights } = target
-  const options = context.options as unknown as Values
-  const length = windowOf(rowsInWindow(options.length, span), span)
+  const options = context.options as unknown as Options
+  if (data.length === 0) throw new ForerunError("E_USAGE", "give answers of the target: --data <file or folder>")
   const split = readAnswers(data, { vocabulary: config.vocabulary })
+  if (split.training.length === 0 || split.validation.length === 0)
+    throw new ForerunError("E_INPUT", "too few answers: some are needed to train with, and some held out")
   const size = Math.min(options.vocabulary, config.vocabulary)
   const vocabulary = chooseVocabulary(split.training, { size, vocabulary: config.vocabulary })
-  const share = (answers: readonly Answer[]) => `${(100 * coverage(vocabulary, answers)).toFixed(1)} %`
-  note(
-    `${split.training.length} answers, ${split.validation.length} held out; ${share(split.validation)} can be drafted`,
-  )
-  const windows = async (answers: readonly Answer[]) => {
-    const onProgress = (done: number, total: number) => note(`hidden states: ${done} of ${total} pieces`)
-    const request = { target, answers, layers: ["final"], folder, length, threads, signal, onProgress } as const
-    return featureWindows(await computeFeatures(request), answerWindows(answers, length), ["final"])
-  }
-  const intermediate = options.intermediate || config.intermediate
+  const share = (100 * coverage(vocabulary, split.validation)).toFixed(1)
+  note(`${split.training.length} answers; ${size} tokens cover ${share} % of the ${split.validation.length} held out`)
+  const windows = await windowsOf([...split.training, ...split.validation], context, options)
+  const cut = split.training.length
   return drafterTraining({
     ...options,
-    sizes: drafterSizes(config, { span, fusion, intermediate }),
-    windows: await windows(split.training),
-    validation: await windows(split.validation),
+    sizes: drafterSizes(config, { ...kind, intermediate: options.intermediate || config.intermediate }),
+    windows: part(windows, 0, cut),
+    validation: part(windows, cut, windows.samples),
     embed: createEmbed(config, weights),
     vocabulary,
     head: createHeadRows(config, weights)(vocabulary),
     tokens: config.vocabulary,
-    glancing,
+    glancing: kind.glancing,
     threads,
     random,
     note,
   })
+}
+
+/** Windows of the answers with the target's final states. */
+async function windowsOf(answers: readonly Answer[], context: RecipeContext, options: Options): Promise<Data> {
+  const { target, folder, threads, signal, note } = context
+  const features = await computeFeatures({
+    target,
+    answers,
+    layers: ["final"],
+    folder: options.features === "" ? join(folder, "features") : options.features,
+    length: options.length,
+    threads,
+    signal,
+    onProgress: (done, total) => {
+      if (done % 10 === 0 || done === total) note(`hidden states: ${done} of ${total} pieces`)
+    },
+  })
+  return featureWindows(features, answerWindows(answers, options.length), ["final"])
 }
