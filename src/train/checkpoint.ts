@@ -21,7 +21,12 @@ export interface Standing {
   /** Loss of each step. */
   readonly losses: readonly number[]
   readonly validations: readonly { readonly step: number; readonly value: number }[]
-  readonly best?: { readonly step: number; readonly value: number }
+  /** With the means of everything the loss reports. */
+  readonly best?: {
+    readonly step: number
+    readonly value: number
+    readonly metrics: Readonly<Record<string, number>>
+  }
   /** Validations since the best. */
   readonly misses: number
   readonly seconds: number

@@ -156,32 +156,38 @@ class Run {
 
   async #validate(): Promise<void> {
     const { step, validations, best, misses } = this.#standing
-    const value = await this.#measure()
+    const metrics = await this.#measure()
+    const value = metrics[this.#request.recipe.metric.name]!
     const isBetter = best === undefined || better(this.#request.recipe, value, best.value)
     this.#standing = {
       ...this.#standing,
       validations: [...validations, { step, value }],
-      ...(isBetter ? { best: { step, value }, misses: 0 } : { misses: misses + 1 }),
+      ...(isBetter ? { best: { step, value, metrics }, misses: 0 } : { misses: misses + 1 }),
     }
     if (isBetter) this.#best = this.#runner.state
   }
 
-  /** The metric over all validation samples, in their order; a rest smaller than a batch is left out. */
-  async #measure(): Promise<number> {
+  /** Means over all validation samples, in their order; a rest smaller than a batch is left out. */
+  async #measure(): Promise<Readonly<Record<string, number>>> {
     const { training, hyper, recipe } = this.#request
     const { validation } = training
-    if (!validation) return averageOf(this.#standing.losses.slice(-averaged))
+    const { name } = recipe.metric
+    if (!validation) return { [name]: this.#recentLoss() }
     const size = Math.min(hyper.batch, validation.samples)
-    const values: number[] = []
+    const reports: Readonly<Record<string, number>>[] = []
     for (let from = 0; from + size <= validation.samples; from += size) {
       const indices = Array.from({ length: size }, (_, i) => from + i)
-      const report = await this.#runner.evaluate(validation.batch(indices, this.#random.fork("validation").fork(from)))
-      const value = report[recipe.metric.name]
-      if (value === undefined)
-        throw new ForerunError("E_INTERNAL", `${recipe.method}: its loss reports no ${recipe.metric.name}`)
-      values.push(value)
+      const batch = validation.batch(indices, this.#random.fork("validation").fork(from))
+      reports.push(await this.#runner.evaluate(batch))
     }
-    return averageOf(values)
+    if (reports.some((report) => report[name] === undefined))
+      throw new ForerunError("E_INTERNAL", `${recipe.method}: its loss reports no ${name}`)
+    const names = Object.keys(reports[0] ?? { [name]: Number.NaN })
+    return Object.fromEntries(names.map((one) => [one, averageOf(reports.map((report) => report[one]!))]))
+  }
+
+  #recentLoss(): number {
+    return averageOf(this.#standing.losses.slice(-averaged))
   }
 
   #tell(loss: number, speed: Speed): void {
@@ -215,7 +221,9 @@ class Run {
     await this.#save()
     const curve = lossCurve({ losses, validations, metric: recipe.metric.name })
     await writeWhole(join(folder, "loss.svg"), [Buffer.from(curve)])
-    const value = best?.value ?? (end === "abort" ? averageOf(losses.slice(-averaged)) : await this.#measure())
+    const { name } = recipe.metric
+    const metrics = best?.metrics ?? (end === "abort" ? { [name]: this.#recentLoss() } : await this.#measure())
+    const value = metrics[name]!
     const values = new Map(
       training.parameters.map(({ name }) => [
         name,
@@ -231,9 +239,9 @@ class Run {
       method: recipe.method,
       target,
       recipe: { ...options, ...hyper, seed, stepsDone: step },
-      metrics: { [recipe.metric.name]: value, firstLoss: loss.first, lastLoss: loss.last },
+      metrics: { ...metrics, firstLoss: loss.first, lastLoss: loss.last },
     })
-    const metric = { name: recipe.metric.name, value }
+    const metric = { name, value }
     return { method: recipe.method, steps: step, loss, metric, seconds, weights, end }
   }
 }

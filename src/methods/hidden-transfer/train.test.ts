@@ -197,7 +197,10 @@ test("answers → maps: fitted maps begin below the identity, training goes on d
   const trained = await run("trained", { start: "ridge", steps: 40, learningRate: 3e-3 })
   expect(trained.metric.value).toBeLessThan(fitted.metric.value)
 
-  const { tensors } = readPart(join(scratch, "trained"))
+  const { tensors, record } = readPart(join(scratch, "trained"))
+  const metrics = record.get("metrics") as Map<string, number>
+  expect([...metrics.keys()].sort()).toEqual(["accuracy1", "accuracy2", "firstLoss", "lastLoss", "loss"])
+  expect(metrics.get("loss")).toBe(trained.metric.value)
   const part = await openTestPart(hiddenTransfer, checkpoint, () => ({ tensors }))
   expect((part as TransferPart).stops).toEqual([{ layer: 2, next: 4, count: 2, before: 0 }])
   await part.dispose()

@@ -38,7 +38,13 @@ export const recipe: Recipe = {
       choices: ["ridge", "identity"],
       description: "first maps: the least squares of states so many places on, or the state itself (the paper's text)",
     },
-    measured: { type: "integer", default: 100, low: 1, high: 5000, description: "samples the first maps are fitted on" },
+    measured: {
+      type: "integer",
+      default: 100,
+      low: 1,
+      high: 5000,
+      description: "samples the first maps are fitted on",
+    },
     penalty: { type: "number", default: 0.03, low: 1e-6, high: 10, description: "what pulls fitted maps to the mean" },
     length: { type: "integer", default: 256, low: 32, high: 1024, description: "rows of a sample: whole answers" },
     anchors: {
