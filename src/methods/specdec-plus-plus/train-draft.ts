@@ -65,7 +65,7 @@ async function prepareDraft(context: RecipeContext): Promise<Training> {
   const ids = chooseVocabulary(training, { size: Math.min(Number(options.vocabulary), vocabulary), vocabulary })
   const sizes = sizesFrom(options, ids.length)
   const headRows = createHeadRows(target.config, target.weights)(ids)
-  const all = [...training, ...validation]
+  const all = [...validation, ...training] // as other recipes, to share their hidden states
   const isSoft = options.labels === "soft"
   const data = draftData(await windowsOf(all, context), {
     target,
@@ -74,8 +74,8 @@ async function prepareDraft(context: RecipeContext): Promise<Training> {
   })
   return {
     parameters: draftParameters(sizes, target, headRows),
-    data: samplesOf(data, 0, training.length),
-    ...(validation.length > 0 ? { validation: samplesOf(data, training.length, all.length) } : {}),
+    data: samplesOf(data, validation.length, all.length),
+    ...(validation.length > 0 ? { validation: samplesOf(data, 0, validation.length) } : {}),
     loss({ graph, parameter, batch }) {
       const inputs = { graph, parameter, sizes, target: target.config, headRows }
       const { logits, headRows: rows } = smallModelLogits(batch("embedded"), inputs)

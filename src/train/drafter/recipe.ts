@@ -82,13 +82,13 @@ export async function prepareDrafter(context: RecipeContext, kind: DrafterKind):
   const vocabulary = chooseVocabulary(split.training, { size, vocabulary: config.vocabulary })
   const share = (100 * coverage(vocabulary, split.validation)).toFixed(1)
   note(`${split.training.length} answers; ${size} tokens cover ${share} % of the ${split.validation.length} held out`)
-  const windows = await windowsOf([...split.training, ...split.validation], context, options)
-  const cut = split.training.length
+  const windows = await windowsOf([...split.validation, ...split.training], context, options)
+  const cut = split.validation.length
   return drafterTraining({
     ...options,
     sizes: drafterSizes(config, { ...kind, intermediate: options.intermediate || config.intermediate }),
-    windows: part(windows, 0, cut),
-    validation: part(windows, cut, windows.samples),
+    windows: part(windows, cut, windows.samples),
+    validation: part(windows, 0, cut),
     embed: createEmbed(config, weights),
     vocabulary,
     head: createHeadRows(config, weights)(vocabulary),
