@@ -91,10 +91,8 @@ export async function computeFeatures(request: FeatureRequest): Promise<Features
   } finally {
     await runner?.dispose()
   }
-  return readFeatures(
-    request,
-    Array.from({ length: count }, (_, i) => pathOf(i)),
-  )
+  const paths = Array.from({ length: done }, (_, i) => pathOf(i))
+  return readFeatures({ ...request, answers: request.answers.slice(0, done * piece) }, paths)
 }
 
 async function keyOf({ target, answers, layers, length, weights = "q8" }: FeatureRequest): Promise<string> {
