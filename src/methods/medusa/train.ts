@@ -112,20 +112,20 @@ async function prepare(context: RecipeContext): Promise<Training> {
   return {
     parameters: parametersOf(shape, { hidden: config.hidden, size, rows }),
     data: partOf(data, held, known.length),
-    validation: partOf(data, 0, held),
+    validation: partOf(data, 0, Math.min(held, mostHeld)),
     loss: (inputs) => lossOf(inputs, { options, hidden: config.hidden, rows, size }),
     finish: (values) => finish(values, { context, shape, chosen, features, held }),
   }
 }
 
-/** Answers held out at most: more would cost time and tell little. */
+/** Answers that a validation takes at most: more would cost time and tell little. */
 const mostHeld = 128
 
 /** All that are there, or the first of them: they stand in an order by chance. */
 function takeAnswers({ data, target }: RecipeContext, { answers }: Options): AnswerSplit {
   if (data.length === 0) throw new ForerunError("E_USAGE", "give answers of the target: --data <file or folder>")
   const split = readAnswers(data, { vocabulary: target.config.vocabulary })
-  const held = answers === 0 ? mostHeld : Math.min(mostHeld, Math.max(1, Math.round(answers / 19)))
+  const held = answers === 0 ? split.validation.length : Math.max(1, Math.round(answers / 19))
   const found = {
     training: answers === 0 ? split.training : split.training.slice(0, answers),
     validation: split.validation.slice(0, held),
