@@ -5,6 +5,7 @@ import {
   fusedMatmul,
   Graph,
   gather,
+  multiply,
   reduceLogSumExp,
   reshape,
   softmax,
@@ -18,7 +19,7 @@ import { matrixOf } from "../linear.ts"
 import type { PartTensor } from "../trained-part.ts"
 import type { TensorInfo, WeightSource } from "../weights.ts"
 import { type DrafterWeights, finishLayer, fuse, project, turnRows } from "./layer.ts"
-import type { DrafterSizes } from "./sizes.ts"
+import { type DrafterSizes, readsInputs } from "./sizes.ts"
 
 export interface DraftGraphOptions {
   readonly sizes: DrafterSizes
@@ -31,7 +32,7 @@ export interface DraftGraphOptions {
 }
 
 /** Matrices whose input holds features, a few columns of which are far larger than the rest. */
-const outliers: ReadonlySet<string> = new Set(["fusion.weight", "gate0.weight", "head.weight"])
+const outliers: ReadonlySet<string> = new Set([...readsInputs, "head.weight"])
 
 /**
  * Inputs: embedded, features [rows, hidden]; cos, sin [rows, turning / 2]; pastKeys, pastValues [past, kvHeads·headSize];
@@ -42,7 +43,9 @@ const outliers: ReadonlySet<string> = new Set(["fusion.weight", "gate0.weight", 
 export function draftGraph({ sizes, tensors, head, format }: DraftGraphOptions): Graph {
   const { hidden, kvHeads, headSize, rope } = sizes
   const graph = new Graph()
+  const balance = balanceOf(tensors.get("fusion.weight")!, hidden)
   const all = new Map(tensors).set("head.weight", { shape: [head.length / hidden, hidden], values: head })
+  for (const name of readsInputs) if (all.has(name)) all.set(name, balanced(all.get(name)!, hidden, balance))
   const weights = weightsIn(graph, partSource(all), format)
   const width = kvHeads * headSize
   const past = {
@@ -56,7 +59,7 @@ export function draftGraph({ sizes, tensors, head, format }: DraftGraphOptions):
   const fused = fuse(
     sizes,
     weights,
-    graph.input("embedded", "float32", ["rows", hidden]),
+    multiply(graph.input("embedded", "float32", ["rows", hidden]), graph.scalar("float32", balance)),
     graph.input("features", "float32", ["rows", hidden]),
   )
   const { query, key, value } = project(sizes, weights, fused, (x, heads) => turnRows(x, heads, tables))
@@ -73,6 +76,23 @@ export function draftGraph({ sizes, tensors, head, format }: DraftGraphOptions):
   graph.output("logprobs", subtract(best.values, reduceLogSumExp(logits, 1)))
   return graph
 }
+
+/**
+ * How much larger the fusion's columns for embeddings are than those for features, as a power of two: embeddings are
+ * small and features large. Formats with one scale for a row would leave little of the smaller ones, so embeddings are
+ * made larger by that much and their columns smaller, which changes nothing else.
+ */
+export function balanceOf({ values }: PartTensor, hidden: number): number {
+  const squares: [number, number] = [0, 0]
+  for (let i = 0; i < values.length; i++) squares[i % (2 * hidden) < hidden ? 0 : 1] += values[i]! ** 2
+  const ratio = Math.sqrt(squares[0] / squares[1])
+  return Number.isFinite(ratio) && ratio > 0 ? 2 ** Math.round(Math.log2(ratio)) : 1
+}
+
+const balanced = ({ shape, values }: PartTensor, hidden: number, balance: number): PartTensor => ({
+  shape,
+  values: values.map((value, i) => (i % (2 * hidden) < hidden ? value / balance : value)),
+})
 
 /** @param seen past and new rows. @returns [rows, heads·headSize] */
 function attend(sizes: DrafterSizes, query: Value, seen: { keys: Value; values: Value }, bias: Value): Value {

@@ -35,6 +35,9 @@ export function drafterSizes(
 /** Gated units of a fusion, one behind the other. */
 export const gates = 2
 
+/** Matrices whose columns belong to an embedding and a feature side by side. */
+export const readsInputs: ReadonlySet<string> = new Set(["fusion.weight", "gate0.weight"])
+
 /** Name → shape. Matrices are [out, in]; queries, keys and values stand below each other, as do gate and up. */
 export function drafterTensors(sizes: DrafterSizes): ReadonlyMap<string, readonly number[]> {
   const { hidden, heads, kvHeads, headSize, intermediate, fusion } = sizes

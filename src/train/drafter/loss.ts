@@ -14,7 +14,7 @@ import {
   type Value,
 } from "../../graph/index.ts"
 import type { DrafterWeights } from "../../models/drafter/layer.ts"
-import type { DrafterSizes } from "../../models/drafter/sizes.ts"
+import { type DrafterSizes, readsInputs } from "../../models/drafter/sizes.ts"
 import { hits, mean, smoothL1, softCrossEntropy } from "../losses.ts"
 import type { Losses, LossInputs } from "../recipe.ts"
 import type { InputScales } from "./fit-start.ts"
@@ -89,9 +89,6 @@ function trainedWeights({ graph, parameter }: LossInputs, scales: InputScales, h
     vector: parameter,
   }
 }
-
-/** Matrices whose columns belong to an embedding and a feature side by side. */
-export const readsInputs: ReadonlySet<string> = new Set(["fusion.weight", "gate0.weight"])
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
