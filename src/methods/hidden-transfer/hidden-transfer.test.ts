@@ -1,7 +1,7 @@
 /** The method contract with random maps, non-interference, and that both forms come to the same. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
-import { runMethod } from "../../../test/support/method-harness.ts"
+import { runMethod, watched } from "../../../test/support/method-harness.ts"
 import { openTestPart } from "../../../test/support/test-part.ts"
 import { type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { cacheOf, maxDifference, rowOf } from "../../../test/support/tiny-runner.ts"
@@ -220,6 +220,23 @@ test("drafts hold tokens of the drafted vocabulary only, and a part for other la
     await expect(openTestPart(hiddenTransfer, checkpoint, (model) => randomMaps(model, layers))).rejects.toMatchObject({
       code: "E_MODEL_FORMAT",
     })
+  await part.dispose()
+  await target.dispose()
+})
+
+test("policy cost: maps that guess badly are not asked for long", async () => {
+  const checkpoint = tinyCheckpoint(tiny)
+  const target = await loadRunner(checkpoint, { weights: "f32", threads: 1, device: "cpu" })
+  const part = await openTestPart(hiddenTransfer, checkpoint, (model) => randomMaps(model, [2, 2, 2]))
+  const spans = async (policy: string) => {
+    const watch = watched(target)
+    await runMethod(hiddenTransfer, { target: watch.runner }, { part, options: { policy }, maxTokens: 120 })
+    return watch.passes.filter(({ layers }) => layers?.[0] === 2).length
+  }
+  expect(await spans("fixed")).toBeGreaterThan(50)
+  const asked = await spans("cost")
+  expect(asked).toBeGreaterThan(0)
+  expect(asked).toBeLessThan(12)
   await part.dispose()
   await target.dispose()
 })

@@ -1,7 +1,7 @@
 /** Hidden Transfer: states of a middle layer become pseudo states of the tokens to come, and the later layers refine them. */
 
 import type { Room } from "../../decoding/candidate-tree.ts"
-import { bestSize, createRate } from "../../decoding/combine/tree-size.ts"
+import { bestSize, createFunds, createRate } from "../../decoding/combine/tree-size.ts"
 import { type DraftBudget, fixedBudget } from "../../decoding/draft-budget.ts"
 import type { Context, Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
@@ -73,19 +73,30 @@ const byNumber = ({ depth, nodes }: Room): Sizes => ({
   size: (worths) => worths.length,
 })
 
-/** As many nodes as pay for their rows. Pseudo rows are counted as the lazy form's pass. */
+/**
+ * As many nodes as pay for their rows, and no pseudo rows while what drafts have gained does not pay for them. These are
+ * counted as the lazy form's pass.
+ */
 function byCost({ cost, options, models }: Context, part: TransferPart): Sizes {
   const { depth, nodes } = options as Options
   const { layers } = models.target.config
-  const rate = createRate()
   const drafting = (cost(part.steps) * (layers - part.stops[0]!.layer)) / layers
-  const { next } = fixedBudget(depth, nodes)
+  const rate = createRate()
+  const funds = createFunds(drafting + cost(2)) // at least one draft is tried
+  let asked = false
   return {
     budget: {
-      next,
-      observe: ({ drafted, accepted }) => rate.observe(accepted + 1, cost(1 + drafted) + drafting),
+      next() {
+        asked = funds.value() >= drafting + cost(2) - 1
+        return asked ? { depth, nodes } : { depth: 0, nodes: 0 }
+      },
+      observe({ drafted, accepted }) {
+        const spent = cost(1 + drafted) + (asked ? drafting : 0)
+        rate.observe(accepted + 1, spent)
+        funds.observe(accepted + 1, spent)
+      },
     },
     size: (worths) =>
-      bestSize(worths, (size) => cost(1 + size) - 1, { rate: rate.value(), funds: Number.POSITIVE_INFINITY }).size,
+      bestSize(worths, (size) => cost(1 + size) - 1, { rate: rate.value(), funds: funds.value() - drafting }).size,
   }
 }
