@@ -24,6 +24,10 @@ const sampling = {
     .union([z.string(), z.looseObject({ method: z.string() })])
     .nullish()
     .describe("A method of /methods by name, or {method, ...its options}."),
+  response_format: z
+    .looseObject({ type: z.enum(["text", "json_object", "json_schema", "regex", "grammar"]) })
+    .nullish()
+    .describe("What the answer must look like; regex takes a pattern, grammar an EBNF."),
   prediction: z
     .looseObject({
       type: z.literal("content"),
@@ -31,6 +35,31 @@ const sampling = {
     })
     .nullish()
     .describe("The text that is expected as the answer: drafted from, never trusted."),
+}
+
+const name = z.string().regex(/^[\w.-]{1,64}$/)
+
+const tools = {
+  tools: z
+    .array(
+      z.looseObject({
+        type: z.literal("function"),
+        function: z.looseObject({
+          name,
+          description: z.string().nullish(),
+          parameters: z.looseObject({}).nullish().describe("JSON Schema of the arguments."),
+        }),
+      }),
+    )
+    .max(128)
+    .nullish(),
+  tool_choice: z
+    .union([
+      z.enum(["none", "auto", "required"]),
+      z.looseObject({ type: z.literal("function"), function: z.looseObject({ name }) }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
 }
 
 const message = z.looseObject({
@@ -43,6 +72,7 @@ const message = z.looseObject({
 
 export const chatBody = z.looseObject({
   ...sampling,
+  ...tools,
   messages: z.array(message).min(1),
   max_tokens: whole(1, 2 ** 31).nullish(),
   max_completion_tokens: whole(1, 2 ** 31).nullish(),

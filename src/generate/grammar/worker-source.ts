@@ -29,18 +29,30 @@ const { library, vocabulary, ending, grammar, control, mask } = workerData
 const matchers = new Map()
 let compiled
 
+/** Schemas among tags would allow white space without end; as grammars of their own they do not. */
+async function spelledOut(format, Testings) {
+  if (Array.isArray(format)) return Promise.all(format.map((one) => spelledOut(one, Testings)))
+  if (typeof format !== "object" || format === null) return format
+  if (format.type === "json_schema") {
+    const schema = JSON.stringify(format.json_schema)
+    return { type: "grammar", grammar: await Testings._jsonSchemaToEBNF(schema, false, undefined, undefined, false) }
+  }
+  const entries = Object.entries(format).map(async ([name, value]) => [name, await spelledOut(value, Testings)])
+  return Object.fromEntries(await Promise.all(entries))
+}
+
 async function open() {
   const loaded = new Module(library + ".cjs")
   loaded.filename = library + ".cjs"
   loaded._compile(readFileSync(library, "utf8"), loaded.filename)
-  const { TokenizerInfo, GrammarCompiler, GrammarMatcher } = loaded.exports
+  const { TokenizerInfo, GrammarCompiler, GrammarMatcher, Testings } = loaded.exports
   const info = await TokenizerInfo.createTokenizerInfo(vocabulary, "byte_level", false, vocabulary.length, ending)
   const compiler = await GrammarCompiler.createGrammarCompiler(info, false)
   if ("jsonSchema" in grammar)
     compiled = await compiler.compileJSONSchema(JSON.stringify(grammar.jsonSchema), false, undefined, undefined, false)
   else if ("ebnf" in grammar) compiled = await compiler.compileGrammar(grammar.ebnf)
   else {
-    const format = "tags" in grammar ? grammar.tags : { type: "regex", pattern: grammar.regex }
+    const format = "tags" in grammar ? await spelledOut(grammar.tags, Testings) : { type: "regex", pattern: grammar.regex }
     compiled = await compiler.compileStructuralTag({ type: "structural_tag", format })
   }
   return GrammarMatcher
