@@ -94,6 +94,33 @@ export const completionBody = z.looseObject({
 
 export const stepsBody = z.union([chatBody, completionBody]).describe("As for a chat or a completion, of one prompt.")
 
+const responseTool = z.looseObject({
+  type: z.literal("function"),
+  name,
+  description: z.string().nullish(),
+  parameters: z.looseObject({}).nullish(),
+})
+
+export const responseBody = z.looseObject({
+  model: sampling.model,
+  input: z
+    .union([z.string(), z.array(z.looseObject({})).min(1)])
+    .describe("A text, or messages, function_call and function_call_output items."),
+  instructions: z.string().nullish(),
+  max_output_tokens: whole(1, 2 ** 31).nullish(),
+  temperature: sampling.temperature,
+  top_p: sampling.top_p,
+  stream: z.boolean().nullish(),
+  text: z.looseObject({ format: z.looseObject({ type: z.string() }).nullish() }).nullish(),
+  tools: z.array(responseTool).max(128).nullish(),
+  tool_choice: z
+    .union([z.enum(["none", "auto", "required"]), z.looseObject({ type: z.literal("function"), name })])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  previous_response_id: z.null().optional().describe("Nothing is stored: send the whole conversation."),
+  decoding: sampling.decoding,
+})
+
 export const tokenizeBody = z.looseObject({
   prompt: z.string(),
   add_special_tokens: z

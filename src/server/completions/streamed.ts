@@ -40,7 +40,8 @@ interface Run extends Streaming {
   readonly request: ApiRequest
 }
 
-async function* answers(prepared: Prepared, run: Run): AsyncGenerator<unknown> {
+/** The chunks of all answers, and "[DONE]". */
+export async function* answers(prepared: Prepared, run: Run): AsyncGenerator<unknown> {
   const { context, named, request } = run
   const { includeUsage, prompts, url, n } = prepared
   const common = { ...named, object: shapes[url].object }
