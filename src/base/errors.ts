@@ -9,6 +9,7 @@ export type ErrorCode =
   | "E_CONFIG" // config.json is malformed or absurd
   | "E_TOKENIZER"
   | "E_TEMPLATE" // a chat template failed, ran too long or printed too much
+  | "E_GRAMMAR" // a grammar is malformed, or asks for what cannot be enforced
   | "E_CONTEXT_LENGTH" // the prompt does not fit the model's context
   | "E_INPUT" // a forward pass or a prompt is malformed
   | "E_ABILITY" // a method needs what this model's graph does not offer

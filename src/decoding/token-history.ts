@@ -11,6 +11,8 @@ export interface TokenHistory {
   readonly promptTokens: ReadonlySet<number>
   /** Distinct tokens of the output, with how often each occurs (always at least 1). */
   readonly outputCounts: ReadonlyMap<number, number>
+  /** The output, drafts that were pushed included: live, not to be kept. */
+  readonly output: readonly number[]
   /** Output tokens, drafts that were pushed included. */
   readonly length: number
   /** Appends an output token. @throws E_INPUT if it is not a token id */
@@ -35,6 +37,7 @@ function historyOver(promptTokens: ReadonlySet<number>, output: ArrayLike<number
   const history: TokenHistory = {
     promptTokens,
     outputCounts: counts,
+    output: tokens,
     get length() {
       return tokens.length
     },

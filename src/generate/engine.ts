@@ -21,6 +21,7 @@ import { createRandom, type Random } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { checkNeeds } from "./check-needs.ts"
+import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
 import { appendText } from "./pieces.ts"
 import { encodePrediction } from "./prediction.ts"
@@ -46,6 +47,7 @@ export class Engine {
   readonly runner: SessionRunner
   readonly #target: Part
   readonly #draft: Part | undefined
+  readonly #grammars: Grammars
   /** What was measured before, if anything: an answer never waits for a measurement. */
   #knownCurve: Promise<CostCurve | undefined>
   /** The target's own checkpoint in other formats, for methods that draft with it. */
@@ -58,6 +60,11 @@ export class Engine {
     this.tokenizer = target.tokenizer
     this.runner = target.runner
     this.info = info
+    const { vocabulary, eosTokens } = info.config
+    this.#grammars = new Grammars(this.tokenizer, {
+      size: vocabulary,
+      ending: new Set([...this.tokenizer.eosTokens, ...eosTokens]),
+    })
     this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: part })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
   }
@@ -94,7 +101,7 @@ export class Engine {
     return this.#draft?.runner
   }
 
-  encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system"> = {}): Promise<Int32Array> {
+  encode(input: PromptInput, options: Pick<GenerateOptions, "raw" | "system" | "tools"> = {}): Promise<Int32Array> {
     return encodePrompt(input, this.tokenizer, this.#target.checkpoint.chatTemplate, options)
   }
 
@@ -172,11 +179,15 @@ export class Engine {
     const accepted = new Map<number, number>()
     const costs = await this.costs(draft) // before the cache is forked: nothing is left behind if it fails
     const begun = past && (yield* readBehind(this.runner, past, prompt, signal))
+    const constraint = await this.#grammars.openIfGiven(given.grammar).catch((thrown: unknown) => {
+      begun?.read.cache.dispose()
+      throw thrown
+    })
     const run = method.run(begun ?? { tokens: prompt }, {
       models,
       options,
       tokenizer: this.tokenizer,
-      sampler: createSampler(sampling),
+      sampler: createSampler(sampling, constraint ? [constraint.process] : []),
       random,
       limits: { maxTokens, stopIds },
       ...costs,
@@ -223,6 +234,7 @@ export class Engine {
     } finally {
       await run.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
       begun?.read.cache.dispose()
+      constraint?.close()
     }
     const rest = stopper.flush()
     if (rest.stopped === "string") stopString = rest.stopString
@@ -286,6 +298,7 @@ export class Engine {
   }
 
   async dispose(): Promise<void> {
+    this.#grammars.dispose()
     await this.parts.dispose()
     await this.#target.dispose()
     await this.#draft?.dispose()

@@ -55,7 +55,7 @@ export interface Model {
   tokenize(text: string, options?: { special?: boolean; bos?: boolean }): Promise<Int32Array>
   detokenize(tokens: ArrayLike<number>): Promise<string>
   /** The prompt as tokens, chat template applied. */
-  encodePrompt(prompt: PromptInput, options?: Pick<GenerateOptions, "raw" | "system">): Promise<Int32Array>
+  encodePrompt(prompt: PromptInput, options?: Pick<GenerateOptions, "raw" | "system" | "tools">): Promise<Int32Array>
   /** What each token stands for, and which tokens are special. */
   vocabulary(): Promise<Vocabulary>
   /** What a pass of n rows costs; from the cache unless `fresh`, which measures and replaces it. */

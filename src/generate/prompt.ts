@@ -12,7 +12,7 @@ export async function encodePrompt(
   input: PromptInput,
   tokenizer: Tokenizer,
   template: string | undefined,
-  options: Pick<GenerateOptions, "raw" | "system">,
+  options: Pick<GenerateOptions, "raw" | "system" | "tools">,
 ): Promise<Int32Array> {
   if (typeof input === "string") {
     if (options.raw || template === undefined) {
@@ -38,6 +38,7 @@ export async function encodePrompt(
   const { tokens } = await encodeChat(tokenizer, template, messages, {
     ...(bosToken === undefined ? {} : { bosToken }),
     ...(eosToken === undefined ? {} : { eosToken }),
+    ...(options.tools === undefined ? {} : { tools: options.tools }),
   })
   return tokens
 }

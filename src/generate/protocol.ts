@@ -49,7 +49,7 @@ export type Call =
   | {
       readonly name: "encodePrompt"
       readonly prompt: PromptInput
-      readonly options: Pick<GenerateOptions, "raw" | "system">
+      readonly options: Pick<GenerateOptions, "raw" | "system" | "tools">
     }
   | { readonly name: "vocabulary" }
   | { readonly name: "costCurve"; readonly fresh: boolean }

@@ -6,6 +6,7 @@ import type { SpeculationReport } from "../decoding/speculation-report.ts"
 import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
+import type { Grammar } from "./grammar/grammar.ts"
 
 export interface LoadModelOptions {
   /** Default: the best for this machine, see `defaultWeights`. */
@@ -48,6 +49,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly logprobs?: number
   /** The text that is expected as the answer, for methods that draft from one; others refuse it. */
   readonly prediction?: string
+  /** What the answer must look like; the mask holds under every method. */
+  readonly grammar?: Grammar
+  /** Tools that the chat template is to describe, as OpenAI writes them. */
+  readonly tools?: readonly unknown[]
   /** Do not apply the chat template to a string prompt. */
   readonly raw?: boolean
   /** System message in front of a string prompt. */

@@ -5,6 +5,7 @@ import { createStopper } from "../decoding/stop.ts"
 import type { GenerateOptions, PromptInput } from "../generate/types.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
 import { isObject, type JobRequest } from "./request.ts"
+import { grammarOf } from "./response-format.ts"
 
 /** A request that is at fault; `param` is the part of its body. */
 export class RequestError extends ForerunError {
@@ -54,7 +55,6 @@ const fixed: Readonly<Record<string, (value: unknown) => boolean>> = {
   suffix: (value) => value === "",
   tools: (value) => Array.isArray(value) && value.length === 0,
   tool_choice: (value) => value === "none",
-  response_format: (value) => isObject(value) && value.type === "text",
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
 }
 
@@ -110,6 +110,12 @@ export function answerable(request: JobRequest, defaults: GenerateOptions = {}, 
   if (decoding !== undefined) Object.assign(options, decodingOptions(decoding))
   const prediction = take("prediction")
   if (prediction !== undefined) options.prediction = predictedText(prediction)
+  const format = take("response_format")
+  if (format !== undefined)
+    attempt("response_format", () => {
+      const grammar = grammarOf(format)
+      if (grammar !== undefined) options.grammar = grammar
+    })
   for (const name of withoutEffect) left.delete(name)
   const ignored: string[] = []
   for (const [name, value] of left) {
@@ -165,9 +171,13 @@ export const requestPrompt = ({ url, body }: JobRequest): PromptInput =>
 
 function messagesOf(messages: unknown): readonly ChatMessage[] {
   const fits = Array.isArray(messages) && messages.length > 0 && messages.every((one) => isObject(one) && "role" in one)
-  if (fits) return messages as ChatMessage[]
+  if (fits) return (messages as ChatMessage[]).map(asTemplatesKnow)
   throw new RequestError("messages", "messages must be a list of {role, content}, not empty", "E_INPUT")
 }
+
+/** OpenAI's later name of the system. */
+const asTemplatesKnow = (message: ChatMessage): ChatMessage =>
+  message.role === "developer" ? { ...message, role: "system" } : message
 
 /** A text, token ids, or a list with one of them. */
 function promptOf(prompt: unknown): PromptInput {

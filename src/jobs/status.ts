@@ -8,6 +8,7 @@ export const statusOf: Readonly<Partial<Record<ErrorCode, number>>> = {
   E_CONTEXT_LENGTH: 400,
   E_TEMPLATE: 400,
   E_TOKENIZER: 400,
+  E_GRAMMAR: 400,
   E_METHOD_NOT_FOUND: 400,
   E_ABILITY: 400,
   E_DRAFT: 400,

@@ -55,7 +55,12 @@ export function apiError(thrown: unknown, prompt?: string): ApiError {
   const status = statusOf[code] ?? 500
   // What a failure of ours says may hold paths and texts of others.
   const message = status === 500 ? "the model failed on this request" : error.message
-  const blamed = ["E_CONTEXT_LENGTH", "E_INPUT", "E_TEMPLATE", "E_TOKENIZER"].includes(code) ? prompt : undefined
+  const blamed =
+    code === "E_GRAMMAR"
+      ? "response_format"
+      : ["E_CONTEXT_LENGTH", "E_INPUT", "E_TEMPLATE", "E_TOKENIZER"].includes(code)
+        ? prompt
+        : undefined
   const param = thrown instanceof RequestError ? thrown.param : blamed
   return new ApiError(status, message, { param, code: known[code] ?? code })
 }

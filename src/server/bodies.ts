@@ -24,6 +24,10 @@ const sampling = {
     .union([z.string(), z.looseObject({ method: z.string() })])
     .nullish()
     .describe("A method of /methods by name, or {method, ...its options}."),
+  response_format: z
+    .looseObject({ type: z.enum(["text", "json_object", "json_schema", "regex", "grammar"]) })
+    .nullish()
+    .describe("What the answer must look like; regex takes a pattern, grammar an EBNF."),
   prediction: z
     .looseObject({
       type: z.literal("content"),
@@ -31,6 +35,31 @@ const sampling = {
     })
     .nullish()
     .describe("The text that is expected as the answer: drafted from, never trusted."),
+}
+
+const name = z.string().regex(/^[\w.-]{1,64}$/)
+
+const tools = {
+  tools: z
+    .array(
+      z.looseObject({
+        type: z.literal("function"),
+        function: z.looseObject({
+          name,
+          description: z.string().nullish(),
+          parameters: z.looseObject({}).nullish().describe("JSON Schema of the arguments."),
+        }),
+      }),
+    )
+    .max(128)
+    .nullish(),
+  tool_choice: z
+    .union([
+      z.enum(["none", "auto", "required"]),
+      z.looseObject({ type: z.literal("function"), function: z.looseObject({ name }) }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
 }
 
 const message = z.looseObject({
@@ -43,6 +72,7 @@ const message = z.looseObject({
 
 export const chatBody = z.looseObject({
   ...sampling,
+  ...tools,
   messages: z.array(message).min(1),
   max_tokens: whole(1, 2 ** 31).nullish(),
   max_completion_tokens: whole(1, 2 ** 31).nullish(),
@@ -63,6 +93,33 @@ export const completionBody = z.looseObject({
 })
 
 export const stepsBody = z.union([chatBody, completionBody]).describe("As for a chat or a completion, of one prompt.")
+
+const responseTool = z.looseObject({
+  type: z.literal("function"),
+  name,
+  description: z.string().nullish(),
+  parameters: z.looseObject({}).nullish(),
+})
+
+export const responseBody = z.looseObject({
+  model: sampling.model,
+  input: z
+    .union([z.string(), z.array(z.looseObject({})).min(1)])
+    .describe("A text, or messages, function_call and function_call_output items."),
+  instructions: z.string().nullish(),
+  max_output_tokens: whole(1, 2 ** 31).nullish(),
+  temperature: sampling.temperature,
+  top_p: sampling.top_p,
+  stream: z.boolean().nullish(),
+  text: z.looseObject({ format: z.looseObject({ type: z.string() }).nullish() }).nullish(),
+  tools: z.array(responseTool).max(128).nullish(),
+  tool_choice: z
+    .union([z.enum(["none", "auto", "required"]), z.looseObject({ type: z.literal("function"), name })])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  previous_response_id: z.null().optional().describe("Nothing is stored: send the whole conversation."),
+  decoding: sampling.decoding,
+})
 
 export const tokenizeBody = z.looseObject({
   prompt: z.string(),

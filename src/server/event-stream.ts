@@ -4,6 +4,8 @@ export interface EventStreamOptions {
   readonly pingMs: number
   /** Called once, when the reader has left or everything was sent. */
   readonly onEnd: (reason: "sent" | "left") => void
+  /** Events carry their `type` as their name too. */
+  readonly isNamed?: boolean
   /** The last event after a failure. */
   readonly failure: (thrown: unknown) => unknown
 }
@@ -18,11 +20,14 @@ const encoder = new TextEncoder()
 const encode = (text: string): Uint8Array => encoder.encode(text)
 /** JSON has no line ends of its own, so an event is always one line. */
 const dataLine = (value: unknown): string => `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`
+const eventLine = (value: unknown, isNamed: boolean): string =>
+  isNamed && typeof value === "object" && value !== null && "type" in value ? `event: ${value.type}\n` : ""
 
 /** Pulls: nothing is asked of `events` before the reader has room. Texts are sent as they are, all else as JSON. */
 export function eventStream(events: AsyncGenerator<unknown>, options: EventStreamOptions): ReadableStream<Uint8Array> {
   let coming: Promise<IteratorResult<unknown>> | undefined
   let isOver = false
+  const written = (value: unknown) => encode(eventLine(value, options.isNamed ?? false) + dataLine(value))
   const end = (reason: "sent" | "left") => {
     if (!isOver) options.onEnd(reason)
     isOver = true
@@ -34,10 +39,10 @@ export function eventStream(events: AsyncGenerator<unknown>, options: EventStrea
         const next = await within(coming, options.pingMs)
         if (next === undefined) return controller.enqueue(encode(": ping\n\n"))
         coming = undefined
-        if (!next.done) return controller.enqueue(encode(dataLine(next.value)))
+        if (!next.done) return controller.enqueue(written(next.value))
       } catch (thrown) {
         if (isOver) return
-        controller.enqueue(encode(dataLine(options.failure(thrown))))
+        controller.enqueue(written(options.failure(thrown)))
       }
       end("sent")
       controller.close()

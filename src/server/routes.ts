@@ -5,6 +5,7 @@ import { embeddingRoutes } from "./embeddings.ts"
 import { methodRoutes } from "./methods.ts"
 import { modelRoutes } from "./models.ts"
 import { descriptionRoutes } from "./open-api.ts"
+import { responseRoutes } from "./responses/responses.ts"
 import { stateRoutes } from "./state.ts"
 import { stepRoutes } from "./steps.ts"
 import { tokenRoutes } from "./tokens.ts"
@@ -14,6 +15,7 @@ export const routes: readonly Route[] = [
   ...stateRoutes,
   ...modelRoutes,
   ...completionRoutes,
+  ...responseRoutes,
   ...embeddingRoutes,
   ...tokenRoutes,
   ...methodRoutes,

@@ -5,9 +5,11 @@ const isPrintable = (byte: number): boolean =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
 
 const characterToByte = new Map<string, number>()
+const byteToCharacter: string[] = []
 for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const character = String.fromCharCode(isPrintable(byte) ? byte : next++)
   characterToByte.set(character, byte)
+  byteToCharacter.push(character)
 }
 
 /** The bytes a vocabulary entry spells, or undefined when it holds a character outside the alphabet. */
@@ -20,3 +22,5 @@ export function bytesOfSpelling(spelling: string): Uint8Array | undefined {
   }
   return bytes
 }
+
+export const spellBytes = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byteToCharacter[byte]).join("")

@@ -62,7 +62,7 @@ test("a text longer than a pass has the embedding of its tokens, and one longer 
   })
   expect(pass.hidden.get("final")!.rows).toBe(100)
   expect(dot(data[0].embedding, data[0].embedding)).toBeCloseTo(1, 5)
-  const response = await served.post("/v1/embeddings", { input: Array.from({ length: 400 }, () => 10) })
+  const response = await served.post("/v1/embeddings", { input: Array.from({ length: 1100 }, () => 10) })
   expect([response.status, ((await response.json()) as Json).error]).toEqual([
     400,
     expect.objectContaining({ code: "context_length_exceeded", param: "input" }),

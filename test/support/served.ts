@@ -22,7 +22,7 @@ const template =
 
 /** A random model with a chat template, in a folder of its own. */
 export async function loadTiny(): Promise<Model & { remove(): Promise<void> }> {
-  const tiny = makeTinyFolder()
+  const tiny = makeTinyFolder({ context: 1024 })
   writeFileSync(join(tiny.path, "tokenizer_config.json"), JSON.stringify({ chat_template: template }))
   const model = await loadModel(tiny.path, { weights: "f32", threads: 1 })
   return {

@@ -4,6 +4,7 @@ import type { GenerateResult, TokenReport } from "../../generate/types.ts"
 import type { RequestUrl } from "../../jobs/request.ts"
 import { chatTokens, completionTokens } from "../../jobs/result.ts"
 import type { Spelling } from "../spelling.ts"
+import type { Delta, TextReader } from "../tools/tool-reader.ts"
 
 /** A chunk without what all chunks of an answer have alike. JSON's null stands where the format has it. */
 export interface Chunk {
@@ -16,6 +17,8 @@ export interface ChunkOptions {
   readonly first: number
   readonly logprobs: boolean
   readonly spelling: Spelling
+  /** Takes a chat's text apart: one for each answer. */
+  readonly reader: () => TextReader
   /** Adds what all chunks of the answer have alike. */
   readonly dress: (chunk: Chunk) => object
 }
@@ -26,7 +29,8 @@ interface Shape {
   readonly object: string
   /** Before anything else. */
   open?(): object
-  text(piece: Piece, logprobs: boolean, offset: number): object
+  /** @param delta the piece's text, taken apart */
+  text(piece: Piece & { readonly delta: Delta }, logprobs: boolean, offset: number): object
   /** What an answer says last; tokens without text, such as the one that ended it, come with it. */
   close(piece: Piece, logprobs: boolean, offset: number): object
 }
@@ -40,7 +44,7 @@ export const shapes: Readonly<Record<RequestUrl, Shape>> = {
   "/v1/chat/completions": {
     object: "chat.completion.chunk",
     open: () => ({ delta: { role: "assistant", content: "", refusal: null }, logprobs: null }),
-    text: ({ text, tokens }, wanted) => ({ delta: { content: text }, logprobs: noChat(wanted, tokens) }),
+    text: ({ delta, tokens }, wanted) => ({ delta, logprobs: noChat(wanted, tokens) }),
     close: ({ tokens }, wanted) => ({ delta: {}, logprobs: noChat(wanted, tokens) }),
   },
   "/v1/completions": {
@@ -51,10 +55,11 @@ export const shapes: Readonly<Record<RequestUrl, Shape>> = {
 }
 
 /** One answer's tokens that wait for their text, and where in the text they are. */
-function createChoice() {
+function createChoice(reader: TextReader) {
   let tokens: TokenReport[] = []
   let offset = 0
   return {
+    reader,
     hold: (report: TokenReport) => void tokens.push(report),
     take() {
       const taken = { tokens, offset }
@@ -69,22 +74,31 @@ function createChoice() {
 export async function* chunksOf(
   events: AsyncGenerator<StreamEvent, GenerateResult>,
   url: RequestUrl,
-  { n, first, logprobs, spelling, dress }: ChunkOptions,
+  { n, first, logprobs, spelling, reader, dress }: ChunkOptions,
 ): AsyncGenerator<object, GenerateResult> {
   const shape = shapes[url]
-  const choices = Array.from({ length: n }, createChoice)
+  const choices = Array.from({ length: n }, () => createChoice(reader()))
   const chunk = (index: number, content: object, reason: string | null = null) =>
     dress({ choices: [{ index: first + index, ...content, finish_reason: reason }] })
-  function close(index: number, reason: string): object {
-    const { tokens, offset } = choices[index]!.take()
-    return chunk(index, shape.close({ text: "", tokens }, logprobs, offset), reason)
+  function pieces(index: number, deltas: readonly Delta[]): object[] {
+    return deltas.map((delta) => {
+      const { tokens, offset } = choices[index]!.take()
+      const text = "content" in delta ? delta.content : ""
+      return chunk(index, shape.text({ text, delta, tokens }, logprobs, offset))
+    })
+  }
+  function close(index: number, reason: string): object[] {
+    const { reader, take } = choices[index]!
+    const rest = pieces(index, reader.end())
+    const { tokens, offset } = take()
+    return [...rest, chunk(index, shape.close({ text: "", tokens }, logprobs, offset), reader.reason(reason))]
   }
   try {
     if (shape.open) for (let index = 0; index < n; index++) yield chunk(index, shape.open())
     for (;;) {
       const next = await events.next()
       if (next.done) {
-        if (n === 1) yield close(0, next.value.finishReason)
+        if (n === 1) yield* close(0, next.value.finishReason)
         return next.value
       }
       const event = next.value
@@ -92,10 +106,8 @@ export async function* chunksOf(
       const index = event.branch % n
       if (event.type === "tokens-committed" && logprobs)
         for (const token of event.tokens) choices[index]!.hold(spelling.report(token))
-      else if (event.type === "text-appended") {
-        const { tokens, offset } = choices[index]!.take()
-        yield chunk(index, shape.text({ text: event.text, tokens }, logprobs, offset))
-      } else if (event.type === "branch-ended" && n > 1) yield close(index, event.reason ?? "stop")
+      else if (event.type === "text-appended") yield* pieces(index, choices[index]!.reader.push(event.text))
+      else if (event.type === "branch-ended" && n > 1) yield* close(index, event.reason ?? "stop")
     }
   } finally {
     await events.return(undefined as never)

@@ -1,11 +1,16 @@
 /** From the body of a completion to what the model is asked. */
+
+import { checkGrammar, type Grammar } from "../../generate/grammar/grammar.ts"
 import type { GenerateOptions, PromptInput } from "../../generate/types.ts"
 import { chooseMethod } from "../../jobs/choose-method.ts"
 import type { RequestUrl } from "../../jobs/request.ts"
 import { answerable, RequestError } from "../../jobs/request-options.ts"
+import type { ChatMessage } from "../../text/chat-template.ts"
 import { ApiError } from "../api-error.ts"
 import { chatBody, completionBody, parseBody } from "../bodies.ts"
 import type { ServerContext } from "../context.ts"
+import { createToolReader, plainReader, type TextReader } from "../tools/tool-reader.ts"
+import { type ToolRequest, toolGrammar, toolPrompt, toolRequest } from "../tools/tool-request.ts"
 
 export interface Prepared {
   readonly url: RequestUrl
@@ -19,6 +24,8 @@ export interface Prepared {
   readonly echo: boolean
   /** Nothing is generated: only the prompt is wanted. */
   readonly isPromptOnly: boolean
+  /** Takes an answer's text apart: one for each answer. */
+  readonly reader: () => TextReader
   /** Names in the body that say nothing here. */
   readonly ignored: readonly string[]
 }
@@ -30,7 +37,9 @@ export async function prepare(url: RequestUrl, body: Body, context: ServerContex
   const isChat = url === "/v1/chat/completions"
   const checked: Body = parseBody(isChat ? chatBody : completionBody, body)
   checkModel(checked.model, context)
-  const { stream, stream_options: streamOptions, echo, max_tokens: length, ...rest } = checked
+  const { stream, stream_options: streamOptions, echo, max_tokens: length, ...others } = checked
+  const { tools: _, tool_choice: __, parallel_tool_calls: ___, ...rest } = isChat ? others : { ...others }
+  const calling = isChat ? toolRequest(checked) : undefined
   const isPromptOnly = length === 0 && echo === true
   const prompts = isChat ? [] : promptsOf(checked.prompt)
   const request = {
@@ -45,16 +54,34 @@ export async function prepare(url: RequestUrl, body: Body, context: ServerContex
   const answers = n * Math.max(1, prompts.length)
   if (answers > settings.limits.answers)
     throw new RequestError("n", `at most ${settings.limits.answers} answers to one request; found ${answers}`)
+  const chosen = await chooseMethod(options, checked)
+  const { chatTemplate } = (await context.spelling()).vocabulary
+  const told = isChat ? toolPrompt(prompt as ChatMessage[], calling?.tools ?? [], chatTemplate) : undefined
   return {
     url,
-    prompts: isChat ? [prompt] : prompts.map((one) => (typeof one === "string" ? one : { tokens: one })),
-    options: await chooseMethod(options, checked),
+    prompts: told ? [told.messages] : prompts.map((one) => (typeof one === "string" ? one : { tokens: one })),
+    options: {
+      ...chosen,
+      ...(told?.tools ? { tools: told.tools } : {}),
+      ...(calling ? { grammar: checkedTools(calling) } : {}),
+    },
+    reader: calling ? () => createToolReader() : () => plainReader,
     n,
     stream: stream === true,
     includeUsage: (streamOptions as Body | undefined | null)?.include_usage === true,
     echo: echo === true,
     isPromptOnly,
     ignored,
+  }
+}
+
+/** @throws RequestError */
+function checkedTools(calling: ToolRequest): Grammar {
+  try {
+    for (const { function: tool } of calling.tools) if (tool.parameters) checkGrammar({ jsonSchema: tool.parameters })
+    return checkGrammar(toolGrammar(calling))
+  } catch (thrown) {
+    throw new RequestError("tools", (thrown as Error).message, "E_GRAMMAR")
   }
 }
 

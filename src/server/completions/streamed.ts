@@ -40,7 +40,8 @@ interface Run extends Streaming {
   readonly request: ApiRequest
 }
 
-async function* answers(prepared: Prepared, run: Run): AsyncGenerator<unknown> {
+/** The chunks of all answers, and "[DONE]". */
+export async function* answers(prepared: Prepared, run: Run): AsyncGenerator<unknown> {
   const { context, named, request } = run
   const { includeUsage, prompts, url, n } = prepared
   const common = { ...named, object: shapes[url].object }
@@ -66,7 +67,7 @@ interface PromptRun extends Run, Pick<ChunkOptions, "first" | "dress"> {}
 
 async function* answerPrompt(prompt: PromptInput, prepared: Prepared, run: PromptRun) {
   const { context, signal, first, dress } = run
-  const { options, n, echo, isPromptOnly, url } = prepared
+  const { options, n, echo, isPromptOnly, url, reader } = prepared
   const front = echo ? await readEcho(context, prompt, { top: options.logprobs, signal }) : undefined
   if (front)
     for (let index = first; index < first + n; index++) {
@@ -79,7 +80,10 @@ async function* answerPrompt(prompt: PromptInput, prepared: Prepared, run: Promp
   const events = context.model.stream(prompt, { ...options, signal })
   // The engine's first word: a prompt that does not fit is refused before anything is sent.
   const begun = putBack(await events.next(), events)
-  const result = yield* chunksOf(begun, url, { n, first, dress, logprobs: options.logprobs !== undefined, spelling })
+  const result = yield* chunksOf(begun, url, {
+    ...{ n, first, dress, reader, spelling },
+    logprobs: options.logprobs !== undefined,
+  })
   return { promptTokens: result.promptTokens, results: result.choices ?? [result] }
 }
 

@@ -4,6 +4,7 @@ import type { GenerateResult, PromptInput } from "../../generate/types.ts"
 import { type Answer, completed } from "../../jobs/result.ts"
 import { speculationMetrics } from "../../jobs/usage.ts"
 import type { ApiRequest, ServerContext } from "../context.ts"
+import { readMessage, type TextReader } from "../tools/tool-reader.ts"
 import { type Echo, readEcho, withEcho } from "./echo.ts"
 import type { Prepared } from "./prepare.ts"
 
@@ -57,10 +58,10 @@ interface Part {
 type Usage = { readonly [name: string]: number | Usage }
 
 /** One prompt's body. */
-function partOf({ url }: Prepared, { echo, results }: Answered, model: string): Part {
+function partOf({ url, reader }: Prepared, { echo, results }: Answered, model: string): Part {
   if (results.length === 0) return promptOnly(echo!)
   const { body } = completed({ url }, results, { model, cachedTokens: 0 }) as Answer & { readonly body: Part }
-  if (!echo) return body
+  if (!echo) return { ...body, choices: body.choices.map((choice, i) => takenApart(choice, results[i]!, reader())) }
   const choices = body.choices.map((choice, i) => {
     const { text, logprobs } = results[i]!
     return {
@@ -70,6 +71,13 @@ function partOf({ url }: Prepared, { echo, results }: Answered, model: string): 
     }
   })
   return { ...body, choices }
+}
+
+/** A chat's message, its calls of tools apart from its text. */
+function takenApart(choice: object, { text, finishReason }: GenerateResult, reader: TextReader): object {
+  if (!("message" in choice)) return choice
+  const message = { ...(choice.message as object), ...readMessage(text, reader) }
+  return { ...choice, message, finish_reason: reader.reason(finishReason) }
 }
 
 function promptOnly({ text, reports, promptTokens }: Echo): Part {
