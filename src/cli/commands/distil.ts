@@ -12,7 +12,7 @@ import type { EngineFlags } from "../flags.ts"
 import { createItemProgress } from "../item-progress.ts"
 import { type Output, usageError } from "../output.ts"
 import { readText } from "../read-text.ts"
-import { openResumed, type ResumedFile } from "../resumed-file.ts"
+import { openResumed, type ResumedFile, withFields } from "../resumed-file.ts"
 import { withModel } from "../with-model.ts"
 
 interface Flags extends EngineFlags {
@@ -93,6 +93,8 @@ function plan({ prompts, repeated, excluded }: PromptSet, output: Output): numbe
   return 0
 }
 
+const isAnswer = withFields<Answer>({ answer: "list" })
+
 interface Work {
   readonly model: Model
   readonly file: ResumedFile
@@ -105,13 +107,13 @@ interface Work {
 
 async function answerAll(work: Work): Promise<{ answers: number; tokens: number }> {
   const { file, prompts, signal, most = Number.POSITIVE_INFINITY } = work
-  let answers = file.done.size
-  let tokens = [...file.done.values()].reduce((sum, { answer }) => sum + (answer as number[]).length, 0)
+  let answers = file.keys.size
+  let tokens = [...file.keys].reduce((sum, id) => sum + file.read(id, isAnswer)!.answer.length, 0)
   const progress = createItemProgress(prompts.length, "prompts")
   try {
     for (const [i, prompt] of prompts.entries()) {
       if (signal.aborted || tokens >= most) break
-      if (!file.done.has(prompt.id))
+      if (!file.keys.has(prompt.id))
         for (const { id, ...answer } of await conversation(prompt, work)) {
           file.append(id, answer)
           answers++
