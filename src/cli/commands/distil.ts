@@ -13,6 +13,7 @@ import { createItemProgress } from "../item-progress.ts"
 import { type Output, usageError } from "../output.ts"
 import { readText } from "../read-text.ts"
 import { openResumed, type ResumedFile, withFields } from "../resumed-file.ts"
+import { shardOf } from "../shard.ts"
 import { withModel } from "../with-model.ts"
 
 interface Flags extends EngineFlags {
@@ -35,7 +36,7 @@ interface Flags extends EngineFlags {
 export async function distil(_: readonly unknown[], flags: Flags, output: Output): Promise<number> {
   if (flags.prompts === undefined) throw usageError("give prompts: --prompts <files…>")
   const settings = settingsOf(flags)
-  const part = shardOf(flags.shard ?? "1/1")
+  const part = shardOf(flags.shard)
   await loadContinuation(settings.method)
   const files = await Promise.all(flags.prompts.map(promptFile))
   const exclude = collectRuns(await Promise.all((flags.exclude ?? []).map(readText)))
@@ -67,12 +68,6 @@ function settingsOf(flags: Flags) {
   return { maxTokens, longestPrompt, sampled, temperature, followUps: asked, method, seed }
 }
 type Settings = ReturnType<typeof settingsOf>
-
-function shardOf(text: string): { index: number; of: number } {
-  const [, i, of] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number)
-  if (i !== undefined && of !== undefined && i >= 1 && i <= of) return { index: i - 1, of }
-  throw usageError(`--shard ${text}: it must be i/n, i from 1 to n`)
-}
 
 /** "file" or "file=limit". */
 async function promptFile(given: string): Promise<PromptFile> {
