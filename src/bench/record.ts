@@ -8,8 +8,9 @@ import type { PerplexityResult } from "./perplexity.ts"
 import type { ProfileResult } from "./profile.ts"
 import type { StartUpResult } from "./start-up.ts"
 import type { BenchResult } from "./types.ts"
+import type { CertificateRecord } from "./verify-methods.ts"
 
-export type BenchRecord = BenchResult | PerplexityResult | ProfileResult | StartUpResult
+export type BenchRecord = BenchResult | CertificateRecord | PerplexityResult | ProfileResult | StartUpResult
 
 export interface Described extends Source {
   readonly machine: Machine
@@ -22,6 +23,7 @@ export const resultsFolder = "bench/results"
 export function recordName(record: BenchRecord): string {
   const what = {
     bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
+    certificate: () => certificateName(record as CertificateRecord),
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),
@@ -32,6 +34,12 @@ export function recordName(record: BenchRecord): string {
 }
 
 const threads = (record: object) => `${(record as { threads?: number }).threads ?? 0}-threads`
+
+function certificateName(record: CertificateRecord): string {
+  const { certificates, weights, maxTokens } = record
+  const prompts = Math.max(0, ...certificates.map((one) => one.prompts))
+  return `${weights}-${threads(record)}-${certificates.length}-methods-${prompts}-prompts-${maxTokens}-tokens`
+}
 
 /** Methods, tasks, sizes, peers; where names are too many to read, their number, and a hash that keeps them apart. */
 function benchName(record: BenchResult): string {

@@ -104,6 +104,23 @@ export function acceptanceTable(records: readonly BenchRecord[]): Table {
   return { head: [...head, ...Array.from({ length: longest }, (_, i) => `token ${i + 1}`)], rows }
 }
 
+/** What was verified of each method: identical answers, bits of the logits. */
+export function certificateTable(records: readonly BenchRecord[]): Table {
+  const rows = newest(records, "certificate").flatMap(({ certificates, weights, maxTokens }) =>
+    certificates.map(({ method, promise, prompts, differences, tokens, maxLogitDifference, ...one }) => [
+      method,
+      promise,
+      weights,
+      `${prompts - differences.length} of ${prompts}, up to ${maxTokens} tokens each`,
+      String(tokens),
+      maxLogitDifference === 0 ? "the same bits" : `up to ${maxLogitDifference.toExponential(1)}`,
+      one.meanAcceptedLength.toFixed(2),
+    ]),
+  )
+  const head = ["method", "promise", "weights", "identical answers", "tokens", "logits", "mean accepted length"]
+  return { head, rows }
+}
+
 /** Of every method that drafts, its row over all prompts. */
 export function draftingRows(records: readonly BenchRecord[]): { row: BenchRow; setting: string }[] {
   return newest(records, "bench", ({ rows }) => rows.length > 0).flatMap(({ rows, weights, threads }) =>

@@ -7,7 +7,7 @@ import type { ModelFindings } from "../methods/token-forcing/report.ts"
 import { isKept } from "../methods/token-forcing/score.ts"
 import type { Attacked, AuditInput, AuditOutcome, Expanded, Scanned } from "../methods/token-forcing/token-forcing.ts"
 import { createItemProgress } from "./item-progress.ts"
-import { openResumed, type ResumedFile } from "./resumed-file.ts"
+import { openResumed, type ResumedFile, type ResumedLine, withFields } from "./resumed-file.ts"
 
 export interface AuditSettings {
   /** Of the method, all of them. */
@@ -43,13 +43,17 @@ export async function auditModel(
   try {
     for (let start = 0; start < size; start += piece) {
       const tokens = Array.from({ length: Math.min(piece, size - start) }, (_, i) => start + i)
-      const found = await remembered(file, `scan ${start}-${start + tokens.length}`, async () => {
-        const { scanned } = await ask({ phase: "scan", tokens })
-        return {
-          scores: scanned.map(({ score }) => score),
-          kept: scanned.filter(({ score }) => isKept(score, options)),
-        }
-      })
+      const found = await remembered(
+        file,
+        { key: `scan ${start}-${start + tokens.length}`, fits: isScanned },
+        async () => {
+          const { scanned } = await ask({ phase: "scan", tokens })
+          return {
+            scores: scanned.map(({ score }) => score),
+            kept: scanned.filter(({ score }) => isKept(score, options)),
+          }
+        },
+      )
       for (const [i, score] of found.scores.entries()) scores.set(start + i, score)
       kept.push(...found.kept)
       bar.update(start + tokens.length)
@@ -70,7 +74,7 @@ async function expandAll(
   try {
     for (let start = 0; start < kept.length; start += 8) {
       const tokens = kept.slice(start, start + 8).map(({ token }) => token)
-      const found = await remembered(file, `expand ${tokens.join(" ")}`, async () => ({
+      const found = await remembered(file, { key: `expand ${tokens.join(" ")}`, fits: isExpanded }, async () => ({
         expanded: (await ask({ phase: "expand", tokens })).expanded,
       }))
       expanded.push(...found.expanded)
@@ -91,13 +95,29 @@ export async function attackModel(
   return (await outcomeOf(model, { phase: "attack", prefixes }, { options, signal })).attacked
 }
 
+interface ScannedPiece {
+  readonly scores: readonly number[]
+  readonly kept: readonly Scanned[]
+}
+const isScanned = withFields<ScannedPiece>({ scores: "list", kept: "list" })
+
+interface ExpandedPiece {
+  readonly expanded: readonly Expanded[]
+}
+const isExpanded = withFields<ExpandedPiece>({ expanded: "list" })
+
+interface Piece<T> {
+  readonly key: string
+  readonly fits: (line: ResumedLine) => line is ResumedLine & T
+}
+
 async function remembered<T extends object>(
   file: ResumedFile | undefined,
-  key: string,
+  { key, fits }: Piece<T>,
   make: () => Promise<T>,
 ): Promise<T> {
-  const before = file?.done.get(key)
-  if (before) return before as unknown as T
+  const before = file?.read(key, fits)
+  if (before) return before
   const made = await make()
   file?.append(key, made)
   return made

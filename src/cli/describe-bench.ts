@@ -2,6 +2,7 @@
 import type { BenchRecord } from "../bench/record.ts"
 import {
   acceptanceTable,
+  certificateTable,
   costCurveTable,
   perplexityTable,
   profileTable,
@@ -13,7 +14,12 @@ import { table } from "./terminal.ts"
 
 export function describeRecord(record: BenchRecord): string {
   if (record.kind === "bench") return describeBench(record)
-  const made = { perplexity: perplexityTable, profile: profileTable, "start-up": startUpTable }[record.kind]
+  const made = {
+    certificate: certificateTable,
+    perplexity: perplexityTable,
+    profile: profileTable,
+    "start-up": startUpTable,
+  }[record.kind]
   return `${record.model.name}\n\n${shown(made([record]))}\n`
 }
 

@@ -127,6 +127,10 @@ export function createProgram(onCode: (code: number) => void): Command {
   )
     .option("--prompts <file>", "JSON lines, as for generate; of turns only the first is asked; repeatable", list)
     .option("--limit <n>", "the first n prompts of each category", integer(1))
+    .option("--methods <names>", "several methods instead, separated by commas: plain answers serve all of them", names)
+    .option("--out <file>", "with --methods: keep each answer's result there, and go on from it after an interruption")
+    .option("--shard <i/n>", "with --methods: every n-th prompt, from the i-th on; the shards' files can be joined")
+    .option("--save", "with --methods: write the certificates into bench/results")
     .option(
       "--law-samples <n>",
       "with a temperature: short samples that must follow the law (default 2000)",

@@ -11,7 +11,7 @@ import { type Output, usageError } from "./output.ts"
 import { isBadQuestion, type Question, readQuestions } from "./questions-file.ts"
 import type { RaceFlags, RaceSettings } from "./race-options.ts"
 import { readText } from "./read-text.ts"
-import { openResumed, type ResumedFile } from "./resumed-file.ts"
+import { openResumed, type ResumedFile, withFields } from "./resumed-file.ts"
 import { table } from "./terminal.ts"
 import { withModel } from "./with-model.ts"
 
@@ -20,6 +20,8 @@ interface RaceLine {
   readonly answer: string
   readonly traces: readonly (Trace & { readonly text: string })[]
 }
+
+const isRaceLine = withFields<RaceLine>({ id: "id", answer: "text", traces: "list" })
 
 export async function raceQuestions(flags: RaceFlags, { run, options }: RaceSettings, output: Output): Promise<number> {
   if (options.strategy !== "first") throw usageError("over questions every rule is judged at once: leave strategy out")
@@ -70,8 +72,8 @@ async function raceQuestion(
   const { id, line, question, answer, candidates } = item
   if (answer === undefined) throw new ForerunError("E_INPUT", `line ${line}: a race needs the answer to compare with`)
   const key = `${line}:${id}`
-  const before = file?.done.get(key)
-  if (before) return before as unknown as RaceLine
+  const before = file?.read(key, isRaceLine)
+  if (before) return before
   const choices = candidates?.map((text, i) => `${letters[i]}. ${text}`).join("\n")
   const prompt = choices === undefined ? question : `${question}\n${choices}\nAnswer with the letter.`
   const tokens = await model.encodePrompt(prompt)

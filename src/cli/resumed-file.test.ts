@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, expect, test } from "vitest"
-import { openResumed } from "./resumed-file.ts"
+import { openResumed, withFields } from "./resumed-file.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "forerun-resumed-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -18,7 +18,9 @@ test("what was written is found again; half a line is cut off and written anew",
   const whole = readFileSync(path, "utf8")
   writeFileSync(path, whole.slice(0, -4))
   const second = openResumed(path, settings)
-  expect([...second.done]).toEqual([["a", { score: 1 }]])
+  expect([...second.keys]).toEqual(["a"])
+  expect(second.read("a", withFields<{ score: number }>({ score: "number" }))).toEqual({ score: 1 })
+  expect(second.read("b", withFields<{ score: number }>({ score: "number" }))).toBeUndefined()
   second.append("b", { score: 2 })
   second.close()
   expect(readFileSync(path, "utf8")).toBe(whole)
@@ -38,4 +40,43 @@ test("other settings and other files are refused, and left as they are", () => {
   writeFileSync(foreign, "text\n")
   expect(() => openResumed(foreign, {})).toThrow(input("line 1"))
   expect(() => openResumed(folder, {})).toThrow(expect.objectContaining({ code: "E_IO" }))
+})
+
+test("a line that is not what is looked for is refused", () => {
+  const path = join(folder, "shapes.jsonl")
+  const first = openResumed(path, {})
+  first.append("a", { id: 1, list: [2], record: { x: 1 }, text: "t" })
+  first.close()
+  const file = openResumed(path, {})
+  for (const [name, kind] of [
+    ["id", "id"],
+    ["list", "list"],
+    ["record", "record"],
+    ["text", "text"],
+  ] as const) {
+    expect(file.read("a", withFields({ [name]: kind }))).toBeDefined()
+    for (const other of ["text", "number", "list", "record"] as const)
+      if (other !== kind && !(name === "id" && other === "number"))
+        expect(() => file.read("a", withFields({ [name]: other }))).toThrow(
+          expect.objectContaining({ code: "E_INPUT" }),
+        )
+  }
+  file.close()
+})
+
+test("files of several processes can be joined; one of other settings among them is refused", () => {
+  const parts = ["x", "y"].map((name) => {
+    const path = join(folder, `${name}.jsonl`)
+    const file = openResumed(path, { model: "m" })
+    file.append(name, { score: 1 })
+    file.close()
+    return readFileSync(path, "utf8")
+  })
+  const path = join(folder, "joined.jsonl")
+  writeFileSync(path, parts.join(""))
+  const joined = openResumed(path, { model: "m" })
+  expect([...joined.keys]).toEqual(["x", "y"])
+  joined.close()
+  writeFileSync(path, [...parts, parts[0]!.replace('"m"', '"n"')].join(""))
+  expect(() => openResumed(path, { model: "m" })).toThrow(expect.objectContaining({ code: "E_INPUT" }))
 })

@@ -3,9 +3,14 @@ import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readFileSync
 import { ForerunError } from "../base/errors.ts"
 import { toJson } from "./output.ts"
 
+/** A line as it was read: nothing is known of it yet. */
+export type ResumedLine = Readonly<Record<string, unknown>>
+
 export interface ResumedFile {
-  /** The lines that were there, by their `key`. */
-  readonly done: ReadonlyMap<string, Readonly<Record<string, unknown>>>
+  /** Keys of the lines that were there. */
+  readonly keys: ReadonlySet<string>
+  /** The line that was there. @throws E_INPUT if it is not what was looked for */
+  read<T>(key: string, fits: (line: ResumedLine) => line is ResumedLine & T): T | undefined
   /** Written at once, so that a killed process loses the line it was at and no other. */
   append(key: string, value: object): void
   close(): void
@@ -20,12 +25,24 @@ export function openResumed(path: string, settings: Readonly<Record<string, unkn
   try {
     const { lines, bytes } = existsSync(path) ? wholeLines(readFileSync(path, "utf8")) : { lines: [], bytes: 0 }
     const [first, ...rest] = lines.map((line, i) => parse(path, line, i + 1))
-    if (first) checkSettings(path, first, settings)
+    // Files of several processes may be joined: then the settings stand at each one's beginning.
+    const heads = [first, ...rest.filter((line) => !(name in line))].filter((line) => line !== undefined)
+    for (const head of heads) checkSettings(path, head, settings)
+    const done = new Map(
+      rest.flatMap(({ [name]: key, ...line }): [string, ResumedLine][] =>
+        key === undefined ? [] : [[`${key}`, line]],
+      ),
+    )
     const file = openSync(path, "a")
     if (fstatSync(file).size > bytes) ftruncateSync(file, bytes) // half a line, from a killed process
     if (!first) writeSync(file, `${toJson({ settings })}\n`)
     return {
-      done: new Map(rest.map(({ [name]: key, ...value }) => [String(key), value])),
+      keys: new Set(done.keys()),
+      read(key, fits) {
+        const line = done.get(key)
+        if (line === undefined || fits(line)) return line
+        throw new ForerunError("E_INPUT", `${path}: the line of ${key} is not one of our results`, hint)
+      },
       append: (key, value) => void writeSync(file, `${toJson({ [name]: key, ...value })}\n`),
       close: () => closeSync(file),
     }
@@ -35,6 +52,22 @@ export function openResumed(path: string, settings: Readonly<Record<string, unkn
     throw new ForerunError("E_IO", `cannot use ${path}: ${reason}`, { cause: thrown })
   }
 }
+
+type Kind = "text" | "number" | "list" | "record" | "id"
+
+const isOf: Readonly<Record<Kind, (value: unknown) => boolean>> = {
+  text: (value) => typeof value === "string",
+  number: (value) => typeof value === "number" || value === null, // JSON's NaN
+  list: Array.isArray,
+  record: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  id: (value) => typeof value === "string" || typeof value === "number",
+}
+
+/** Whether a line has these fields. What lies deeper is trusted: the settings agreed, and lines are written whole. */
+export const withFields =
+  <T extends object>(fields: Readonly<Partial<Record<keyof T & string, Kind>>>) =>
+  (line: ResumedLine): line is ResumedLine & T =>
+    Object.entries<Kind | undefined>(fields).every(([field, kind]) => isOf[kind!](line[field]))
 
 function wholeLines(text: string): { lines: string[]; bytes: number } {
   const end = text.lastIndexOf("\n") + 1

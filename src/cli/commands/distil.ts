@@ -12,7 +12,8 @@ import type { EngineFlags } from "../flags.ts"
 import { createItemProgress } from "../item-progress.ts"
 import { type Output, usageError } from "../output.ts"
 import { readText } from "../read-text.ts"
-import { openResumed, type ResumedFile } from "../resumed-file.ts"
+import { openResumed, type ResumedFile, withFields } from "../resumed-file.ts"
+import { shardOf } from "../shard.ts"
 import { withModel } from "../with-model.ts"
 
 interface Flags extends EngineFlags {
@@ -35,7 +36,7 @@ interface Flags extends EngineFlags {
 export async function distil(_: readonly unknown[], flags: Flags, output: Output): Promise<number> {
   if (flags.prompts === undefined) throw usageError("give prompts: --prompts <files…>")
   const settings = settingsOf(flags)
-  const part = shardOf(flags.shard ?? "1/1")
+  const part = shardOf(flags.shard)
   await loadContinuation(settings.method)
   const files = await Promise.all(flags.prompts.map(promptFile))
   const exclude = collectRuns(await Promise.all((flags.exclude ?? []).map(readText)))
@@ -68,12 +69,6 @@ function settingsOf(flags: Flags) {
 }
 type Settings = ReturnType<typeof settingsOf>
 
-function shardOf(text: string): { index: number; of: number } {
-  const [, i, of] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number)
-  if (i !== undefined && of !== undefined && i >= 1 && i <= of) return { index: i - 1, of }
-  throw usageError(`--shard ${text}: it must be i/n, i from 1 to n`)
-}
-
 /** "file" or "file=limit". */
 async function promptFile(given: string): Promise<PromptFile> {
   const [, path, limit] = /^(.*)=(\d+)$/.exec(given) ?? []
@@ -93,6 +88,8 @@ function plan({ prompts, repeated, excluded }: PromptSet, output: Output): numbe
   return 0
 }
 
+const isAnswer = withFields<Answer>({ answer: "list" })
+
 interface Work {
   readonly model: Model
   readonly file: ResumedFile
@@ -105,13 +102,13 @@ interface Work {
 
 async function answerAll(work: Work): Promise<{ answers: number; tokens: number }> {
   const { file, prompts, signal, most = Number.POSITIVE_INFINITY } = work
-  let answers = file.done.size
-  let tokens = [...file.done.values()].reduce((sum, { answer }) => sum + (answer as number[]).length, 0)
+  let answers = file.keys.size
+  let tokens = [...file.keys].reduce((sum, id) => sum + file.read(id, isAnswer)!.answer.length, 0)
   const progress = createItemProgress(prompts.length, "prompts")
   try {
     for (const [i, prompt] of prompts.entries()) {
       if (signal.aborted || tokens >= most) break
-      if (!file.done.has(prompt.id))
+      if (!file.keys.has(prompt.id))
         for (const { id, ...answer } of await conversation(prompt, work)) {
           file.append(id, answer)
           answers++

@@ -13,7 +13,7 @@ import { type Output, usageError } from "../output.ts"
 import { type BadQuestion, isBadQuestion, type Question, readQuestions } from "../questions-file.ts"
 import { isAbort, type RankLine, type RankSettings, rankQuestion } from "../rank-questions.ts"
 import { readText } from "../read-text.ts"
-import { openResumed } from "../resumed-file.ts"
+import { openResumed, withFields } from "../resumed-file.ts"
 import { table } from "../terminal.ts"
 import { withModel } from "../with-model.ts"
 
@@ -59,6 +59,8 @@ export async function rank(_: readonly unknown[], flags: Flags, output: Output) 
   })
 }
 
+const isRankLine = withFields<RankLine>({ id: "id", winner: "record", scores: "record", candidates: "list" })
+
 interface Job {
   readonly settings: RankSettings
   /** What the result file is held to. */
@@ -88,7 +90,7 @@ async function rankAll(model: Model, items: readonly (Question | BadQuestion)[],
       try {
         if (item.candidates === undefined && settings.sample === 0)
           throw usageError("it brings no candidates", "--sample n draws them from the model")
-        const before = file?.done.get(key) as unknown as RankLine | undefined
+        const before = file?.read(key, isRankLine)
         const line = before ?? (await rankQuestion(model, item, settings))
         if (!before) file?.append(key, line)
         lines.push(line)

@@ -5,18 +5,26 @@ import type { GenerateFlags } from "../flags.ts"
 import { generateOptions } from "../generate-options.ts"
 import { type Output, usageError } from "../output.ts"
 import { readTaskFiles } from "../read-text.ts"
+import { type VerifyMethodsFlags, verifyMany } from "../verify-methods.ts"
 import { withModel } from "../with-model.ts"
 
-interface Flags extends GenerateFlags {
+interface Flags extends GenerateFlags, VerifyMethodsFlags {
   readonly prompts?: readonly string[]
   readonly limit?: number
   readonly lawSamples?: number
 }
 
 export async function verify(_: readonly unknown[], flags: Flags, output: Output) {
-  const { prompts: files, method } = flags
+  const { prompts: files, method, methods } = flags
+  if (methods !== undefined && files !== undefined) {
+    for (const name of ["method", "option", "temperature", "raw", "system", "predictionFile"] as const)
+      if (flags[name] !== undefined) throw usageError("with --methods all is greedy and as it is by default")
+    return verifyMany(await readTaskFiles(files, flags.limit), flags, output)
+  }
   if (method === undefined) throw usageError("give the method to verify: --method <name>")
   if (files === undefined) throw usageError("give prompts: --prompts <file>")
+  for (const name of ["out", "shard", "save"] as const)
+    if (flags[name] !== undefined) throw usageError(`--${name} goes with --methods`)
   for (const name of ["samples", "logprobs", "stop"] as const)
     if (flags[name] !== undefined) throw usageError(`--${name} makes no sense here`)
   const { options, maxTokens, raw, system, method: _method, prediction, ...sampling } = await generateOptions(flags)

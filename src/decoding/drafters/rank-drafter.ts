@@ -24,12 +24,15 @@ export interface RankDrafterParts {
 /** More than any tree that pays on a processor. */
 export const mostNodes = 63
 
+/** Plain passes to be lost at first: heads that were trained for the target mostly pay. */
+const loan = 2
+
 /** One for each run. Without what sees the target's passes: that is the method's. */
 export function createRankDrafter(parts: RankDrafterParts): Required<Pick<Drafter, "propose" | "observe">> {
   const { chances, cost, draftCost, nodes } = parts
   const acceptance = createAcceptance((grade) => expectedOf(chances, grade))
   const rate = createRate()
-  const funds = createFunds()
+  const funds = createFunds(loan)
   let proposed: { readonly grades: readonly number[] } | undefined
 
   /** How much of the tree is verified: what it gains has to pay for the guesses too. */
