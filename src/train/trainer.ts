@@ -222,8 +222,9 @@ class Run {
     const curve = lossCurve({ losses, validations, metric: recipe.metric.name })
     await writeWhole(join(folder, "loss.svg"), [Buffer.from(curve)])
     const { name } = recipe.metric
-    const metrics = best?.metrics ?? (end === "abort" ? { [name]: this.#recentLoss() } : await this.#measure())
-    const value = metrics[name]!
+    // Interrupted before the first validation, the loss is all that is known.
+    const measured = best?.metrics ?? (end === "abort" ? undefined : await this.#measure())
+    const metric = measured ? { name, value: measured[name]! } : { name: "loss", value: this.#recentLoss() }
     const values = new Map(
       training.parameters.map(({ name }) => [
         name,
@@ -239,9 +240,8 @@ class Run {
       method: recipe.method,
       target,
       recipe: { ...options, ...hyper, seed, stepsDone: step },
-      metrics: { ...metrics, firstLoss: loss.first, lastLoss: loss.last },
+      metrics: { ...measured, firstLoss: loss.first, lastLoss: loss.last },
     })
-    const metric = { name, value }
     return { method: recipe.method, steps: step, loss, metric, seconds, weights, end }
   }
 }

@@ -61,7 +61,10 @@ async function train(method: string, name: string, option: Readonly<Record<strin
   const out = join(scratch, name)
   let result: TrainResult | undefined
   const flags: TrainFlags = { model: model.path, data: [answers], threads: 1, out, option: { ...common, ...option } }
-  const objects = { ...output, object: (value: unknown) => void (result = value as TrainResult) }
+  const object = (value: unknown) => {
+    result = value as TrainResult
+  }
+  const objects = { ...output, object }
   expect(await trainRecipe(await loadRecipe(method), flags, objects)).toBe(0)
   return { out, result: result!, notes }
 }
@@ -89,7 +92,7 @@ describe("eagle", () => {
     const start = await train("eagle", "eagle-start", { steps: "1", learningRate: "0" })
     const trained = await train("eagle", "eagle", { steps: "150" })
     expect(trained.notes.join("\n")).toMatch(
-      /44 answers; 200 tokens cover [\d.]+ % of the 1 held out[^]*hidden states: 2 of 2[^]*closed-form start: R² 0\.\d+/,
+      /44 answers; 200 tokens cover [\d.]+ % of the 1 held out[\s\S]*hidden states: 2 of 2[\s\S]*closed-form start: R² 0\.\d+/,
     )
     expect(trained.result.loss.last).toBeLessThan(start.result.loss.last - 0.05)
     expect([...(await openPartFolder(trained.out)).tensors.keys()]).toEqual([
