@@ -149,6 +149,10 @@ describe("requests that are none", () => {
   })
 })
 
+test("the model's name is its file's", () => {
+  expect(make().settings.name).toBe("fake")
+})
+
 describe("turns", () => {
   test("what is too much is refused with 429, and the turns come back", async () => {
     const model = fakeModel(true)

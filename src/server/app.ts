@@ -26,7 +26,7 @@ export interface AppOptions {
 
 export function createApp(model: ServedModel, { settings: given = {}, isTrusted = false }: AppOptions = {}): App {
   const { info } = model
-  const settings = resolveSettings(given, info.name ?? info.path.split(/[\\/]/).at(-1)!, isTrusted)
+  const settings = resolveSettings(given, fileName(info.path), isTrusted)
   const admission = createAdmission(settings.limits)
   let isDraining = false
   let spelling: Promise<Spelling> | undefined
@@ -49,6 +49,13 @@ export function createApp(model: ServedModel, { settings: given = {}, isTrusted 
     },
   }
 }
+
+/** Without folders and ending: names inside files are for people, and hold spaces. */
+const fileName = (path: string): string =>
+  path
+    .split(/[\\/]/)
+    .at(-1)!
+    .replace(/\.gguf$/i, "")
 
 function unknown(path: string, request: Request): Response {
   const others = routes.filter((route) => fits(route.path, path)).map(({ method }) => method)
