@@ -12,7 +12,7 @@ export const falcon: Method = {
   summary: "A trained layer drafts several tokens a pass from the target's features.",
   paper: {
     title:
-      "Falcon: Faster and Parallel Inference of Large Language Models through Enhanced Semi-Autoregressive Drafting",
+      "Falcon: Faster and Parallel Inference of Large Language Models through Enhanced Semi-Autoregressive Drafting and Custom-Designed Decoding Tree",
     authors: "Gao, Xie, Xiang, Ji",
     year: 2024,
     arxiv: "2412.12639",
