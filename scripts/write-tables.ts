@@ -3,8 +3,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
 import {
+  acceptanceTable,
+  certificateTable,
   costCurveTable,
   markdown,
+  methodRuns,
+  methodSpeedTable,
   newest,
   perplexityTable,
   profileTable,
@@ -42,6 +46,9 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
   return {
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
+    "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
+    acceptance: measured(acceptanceTable(records), methodRuns(records)),
+    certificates: measured(certificateTable(records), newest(records, "certificate")),
     speed: measured(speedTable(records), withPeers(records)),
     perplexity: measured(perplexityTable(records), newest(records, "perplexity")),
     "start-up": measured(startUpTable(records), newest(records, "start-up")),

@@ -1,5 +1,5 @@
 /** Tables from result records, for documents and reports. Of records of the same thing the newest counts. */
-import type { BenchRecord } from "./record.ts"
+import { type BenchRecord, measuredOf } from "./record.ts"
 import type { Interval } from "./statistics.ts"
 import type { BenchResult, BenchRow } from "./types.ts"
 
@@ -10,17 +10,22 @@ export interface Table {
 
 type OfKind<K extends BenchRecord["kind"]> = Extract<BenchRecord, { readonly kind: K }>
 
-/** The newest record of each thing measured. */
+/**
+ * The newest record of each thing measured.
+ * @param thing what else keeps records apart, beside machine, model, format and threads
+ */
 export function newest<K extends BenchRecord["kind"]>(
   records: readonly BenchRecord[],
   kind: K,
   wanted: (record: OfKind<K>) => boolean = () => true,
+  thing: (record: OfKind<K>) => unknown = () => undefined,
 ): OfKind<K>[] {
   const found = new Map<string, OfKind<K>>()
   for (const record of records) {
     if (record.kind !== kind || !wanted(record as OfKind<K>)) continue
     const { machine, model, weights, threads } = record as BenchRecord & { weights?: string; threads?: number }
-    const key = JSON.stringify([machine.cpu, machine.cores, model.file, weights, threads])
+    const other = thing(record as OfKind<K>)
+    const key = JSON.stringify([machine.cpu, machine.cores, model.file, weights, threads, other])
     const known = found.get(key)
     if (!known || known.date <= record.date) found.set(key, record as OfKind<K>)
   }
@@ -64,8 +69,12 @@ export function speedTable(records: readonly BenchRecord[]): Table {
   return { head: ["weights", "threads", "work", "Forerun, tokens/s", "llama.cpp, tokens/s", "ratio (95 %)"], rows }
 }
 
+/** Runs of methods beside plain decoding: each set of methods and tasks is a thing of its own. */
+export const methodRuns = (records: readonly BenchRecord[]): BenchResult[] =>
+  newest(records, "bench", ({ rows }) => new Set(rows.map(({ method }) => method)).size > 1, measuredOf)
+
 export function methodSpeedTable(records: readonly BenchRecord[]): Table {
-  const rows = newest(records, "bench", (record) => record.rows.length > 0).flatMap((record) =>
+  const rows = methodRuns(records).flatMap((record) =>
     record.rows.map((row) => [
       row.method,
       row.category,
@@ -87,7 +96,7 @@ export function methodSpeedTable(records: readonly BenchRecord[]): Table {
 /** How drafts fared: share of rounds by accepted tokens, and by position, over all prompts of a method. */
 export function acceptanceTable(records: readonly BenchRecord[]): Table {
   const drafts = draftingRows(records)
-  const longest = Math.max(0, ...drafts.map(({ row }) => row.speculation!.byPosition.length))
+  const longest = Math.max(0, ...drafts.map(({ row }) => Math.min(mostPositions, row.speculation!.byPosition.length)))
   const rows = drafts.map(({ row: { method, speculation: one, published }, setting }) => [
     method,
     setting,
@@ -103,6 +112,9 @@ export function acceptanceTable(records: readonly BenchRecord[]): Table {
   const head = ["method", "setting", "rounds", "drafted a round", "mean accepted length", "Spec-Bench's"]
   return { head: [...head, ...Array.from({ length: longest }, (_, i) => `token ${i + 1}`)], rows }
 }
+
+/** Further ones are in the result file. */
+const mostPositions = 6
 
 /** What was verified of each method: identical answers, bits of the logits. */
 export function certificateTable(records: readonly BenchRecord[]): Table {
@@ -123,11 +135,14 @@ export function certificateTable(records: readonly BenchRecord[]): Table {
 
 /** Of every method that drafts, its row over all prompts. */
 export function draftingRows(records: readonly BenchRecord[]): { row: BenchRow; setting: string }[] {
-  return newest(records, "bench", ({ rows }) => rows.length > 0).flatMap(({ rows, weights, threads }) =>
-    rows
+  return methodRuns(records).flatMap((record) => {
+    const { rows, weights, threads } = record
+    const { tasks } = measuredOf(record)
+    const over = tasks.length > 1 ? [`${tasks.length} tasks`] : tasks
+    return rows
       .filter(({ category, speculation }) => category === "all" && speculation !== undefined)
-      .map((row) => ({ row, setting: `${weights}, ${threads} threads` })),
-  )
+      .map((row) => ({ row, setting: [weights, `${threads} threads`, ...over].join(", ") }))
+  })
 }
 
 export function perplexityTable(records: readonly BenchRecord[]): Table {

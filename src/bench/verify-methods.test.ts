@@ -68,7 +68,10 @@ test("a run that was cut off is gone on with, and gives the same certificates", 
   const asked: string[] = []
   const again = await verifyMethods(counted(asked), { methods, prompts, maxTokens: 24, known: (key) => known.get(key) })
   expect(asked).toEqual(["plain", "auto", "plain", ...methods])
-  expect(again.certificates).toEqual(whole.certificates)
+  // What auto drafts follows the times of passes, so passes differ between runs; what was verified does not.
+  const told = ({ certificates }: typeof whole) =>
+    certificates.map(({ passes: _, meanAcceptedLength: __, ...one }) => one)
+  expect(told(again)).toEqual(told(whole))
 })
 
 test("a method that answers otherwise is found out, by name and place", async () => {

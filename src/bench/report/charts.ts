@@ -77,6 +77,8 @@ export interface Axes {
   /** Default logarithmic, base 2. */
   readonly linear?: boolean
   readonly format?: (value: number) => string
+  /** Of the last column, where it holds more than its number says. */
+  readonly last?: string
 }
 
 /** Lines over an x axis, labelled at their ends. */
@@ -140,7 +142,10 @@ export function columnChart(title: string, series: readonly Column[], axes: Axes
   )
   const middle = (at: number) => left + (at + 0.5) * slot
   const below = Array.from({ length: count }, (_, at) =>
-    text(middle(at), bottom + 20, at, { class: "tick", "text-anchor": "middle" }),
+    text(middle(at), bottom + 20, at === count - 1 ? (axes.last ?? at) : at, {
+      class: "tick",
+      "text-anchor": "middle",
+    }),
   )
   const columns = series.map(({ label, values }, i) => {
     const bars = values.map((value, at) => {

@@ -2,17 +2,14 @@
 
 import { escapeText } from "../../base/svg.ts"
 import type { BenchRecord } from "../record.ts"
-import { acceptanceTable, draftingRows, methodSpeedTable, newest, type Table } from "../tables.ts"
+import { acceptanceTable, draftingRows, methodRuns, methodSpeedTable, type Table } from "../tables.ts"
 import type { BenchResult, BenchRow } from "../types.ts"
 import { agreementChart, columnChart, intervalChart, lineChart } from "./charts.ts"
 import { section, times } from "./section.ts"
 
 const plain = "autoregressive"
-const measuredRuns = (records: readonly BenchRecord[]): BenchResult[] =>
-  newest(records, "bench", (record) => record.rows.length > 0)
-
 export function methods(records: readonly BenchRecord[]): string {
-  const from = measuredRuns(records)
+  const from = methodRuns(records)
   if (from.length === 0) return ""
   const names = methodNames(from)
   const several = from.length > 1
@@ -44,24 +41,26 @@ const methodNames = (from: readonly BenchResult[]) =>
 export function acceptance(records: readonly BenchRecord[]): string {
   const drafts = draftingRows(records)
   if (drafts.length === 0) return ""
-  const from = measuredRuns(records)
+  const from = methodRuns(records)
   const label = ({ row, setting }: { row: BenchRow; setting: string }) =>
     from.length > 1 ? `${row.method}, ${setting}` : row.method
   const share = (value: number) => `${(value * 100).toFixed(0)} %`
   const rounds = drafts.map((one) => {
     const { histogram, rounds: all } = one.row.speculation!
-    return { label: label(one), values: histogram.map((count) => count / all) }
+    return { label: label(one), values: pooled(histogram).map((count) => count / all) }
   })
+  const isPooled = rounds.some(({ values }) => values.length > mostColumns)
   const positions = drafts
     .map((one) => ({
       label: label(one),
-      points: one.row.speculation!.byPosition.map((value, i) => [i + 1, value] as const),
+      points: one.row.speculation!.byPosition.slice(0, mostPositions).map((value, i) => [i + 1, value] as const),
     }))
     .filter(({ points }) => points.length > 0)
   const columns = columnChart("Rounds by accepted draft tokens", rounds, {
     x: "draft tokens accepted in a round",
     y: "share of rounds",
     format: share,
+    ...(isPooled ? { last: `${mostColumns} or more` } : {}),
   })
   const lines =
     positions.length > 0
@@ -78,8 +77,18 @@ export function acceptance(records: readonly BenchRecord[]): string {
   return section({ title: "Accepted drafts", words, chart: `${columns}<div class="gap"></div>${lines}`, table, from })
 }
 
+/** Long drafts are rare: what lies beyond is counted together, or left to the result file. */
+const mostColumns = 10
+const mostPositions = 16
+
+function pooled(histogram: readonly number[]): readonly number[] {
+  if (histogram.length <= mostColumns) return histogram
+  const rest = histogram.slice(mostColumns).reduce((sum, count) => sum + count, 0)
+  return [...histogram.slice(0, mostColumns), rest]
+}
+
 export function predictions(records: readonly BenchRecord[]): string {
-  const from = measuredRuns(records).filter(({ rows }) => rows.some(({ predicted }) => predicted))
+  const from = methodRuns(records).filter(({ rows }) => rows.some(({ predicted }) => predicted))
   if (from.length === 0) return ""
   const names = methodNames(from)
   const found = from.flatMap(({ rows }) => rows.filter(({ predicted, speedup }) => predicted && speedup))

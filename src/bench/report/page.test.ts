@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, test } from "vitest"
 import { ticks } from "../../base/svg.ts"
-import { records } from "../test-records.ts"
+import { benchRecord, records } from "../test-records.ts"
 import { lineChart } from "./charts.ts"
 import { reportPage, writeReport } from "./page.ts"
 
@@ -42,6 +42,17 @@ test("is well-formed and holds a chart for each kind of record", () => {
     "0123456789ab",
   ])
     expect(page).toContain(words)
+})
+
+test("long drafts are counted together, so that the columns stay readable", () => {
+  const long = Array.from({ length: 40 }, (_, i) => 40 - i)
+  const rows = benchRecord.rows.map((row) =>
+    row.speculation ? { ...row, speculation: { ...row.speculation, rounds: 820, histogram: long } } : row,
+  )
+  const page = reportPage([{ ...benchRecord, rows }])
+  expect(page).toContain("10 or more")
+  expect(page).toContain("medusa, 10: 57 %") // 465 of 820
+  expect(page).not.toContain("medusa, 11:")
 })
 
 test("loads nothing and runs nothing", () => {
