@@ -43,7 +43,13 @@ export const recipe: Recipe = {
   method: "layerskip",
   summary: "A low-rank change of the target that lets its early exits draft: layer dropout and a loss at every exit.",
   options: {
-    length: { type: "integer", default: 128, low: 8, high: 2048, description: "tokens of an answer's window, its last" },
+    length: {
+      type: "integer",
+      default: 128,
+      low: 8,
+      high: 2048,
+      description: "tokens of an answer's window, its last",
+    },
     rank: { type: "integer", default: 8, low: 1, high: 256, description: "rank of the change of each matrix" },
     rotation: { type: "integer", default: 8, low: 1, high: 64, description: "every so many exits count in a step" },
     exitScale: { type: "number", default: 0.2, low: 0, high: 10, description: "weight of the exits before the last" },
@@ -86,11 +92,12 @@ async function prepare(context: RecipeContext): Promise<Training> {
   const vocabulary = chooseVocabulary(training, { size, vocabulary: config.vocabulary })
   note(`${training.length} answers, ${validation.length} held out`)
   const windows = await windowsOf([...validation, ...training], context, options)
-  const batches = exitBatches(windows, { ...options, layers: config.layers })
+  const batches = (from: number, to: number) =>
+    exitBatches(part(windows, from, to), { ...options, layers: config.layers })
   return {
     parameters: lowRank(weights, options.rank),
-    data: part(batches, validation.length, batches.samples),
-    validation: part(batches, 0, validation.length),
+    data: batches(validation.length, windows.samples),
+    validation: batches(0, validation.length),
     loss: (inputs) => exitLoss(inputs, { context, head: createHeadRows(config, weights)(vocabulary) }),
   }
 }
