@@ -45,15 +45,6 @@ export const plannedMethods: readonly PlannedMethod[] = [
     "2412.12639",
   ),
   plan(
-    "dovetail",
-    "lossless",
-    "two devices",
-    "Dovetail: A CPU/GPU Heterogeneous Speculative Decoding for LLM inference",
-    "Zhang et al.",
-    2024,
-    "2412.18934",
-  ),
-  plan(
     "assd",
     "lossless",
     "permuted",

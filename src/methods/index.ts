@@ -6,6 +6,7 @@ const registry: Readonly<Record<string, () => Promise<AnyMethod>>> = {
   auto: async () => (await import("./auto/auto.ts")).auto,
   autoregressive: async () => (await import("./autoregressive/autoregressive.ts")).autoregressive,
   del: async () => (await import("./del/del.ts")).del,
+  dovetail: async () => (await import("./dovetail/dovetail.ts")).dovetail,
   "draft-model": async () => (await import("./draft-model/draft-model.ts")).draftModel,
   medusa: async () => (await import("./medusa/medusa.ts")).medusa,
   "hidden-transfer": async () => (await import("./hidden-transfer/hidden-transfer.ts")).hiddenTransfer,

@@ -7,6 +7,8 @@ import { loadMethod } from "./index.ts"
 const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
   medusa: async () => (await import("./medusa/train.ts")).recipe,
   "hidden-transfer": async () => (await import("./hidden-transfer/train.ts")).recipe,
+  dovetail: async () => (await import("./dovetail/train.ts")).recipe,
+  layerskip: async () => (await import("./self-speculative/train.ts")).recipe,
   eagle: async () => (await import("./eagle/train.ts")).recipe,
   falcon: async () => (await import("./falcon/train.ts")).recipe,
   "draft-lm": async () => (await import("./specdec-plus-plus/train-draft.ts")).draftRecipe,

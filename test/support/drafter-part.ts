@@ -5,7 +5,7 @@ import type { PartTensor } from "../../src/models/trained-part.ts"
 import type { TestPart } from "./test-part.ts"
 import { seeded } from "./tiny-model.ts"
 
-export interface RandomDrafter extends Pick<DrafterSizes, "span" | "fusion"> {
+export interface RandomDrafter extends Pick<DrafterSizes, "span" | "fusion" | "layers"> {
   readonly seed?: number
   /** Tokens it can draft; default every second one. */
   readonly vocabulary?: readonly number[]
@@ -26,10 +26,10 @@ export function randomDrafterTensors(sizes: DrafterSizes, seed = 1): Map<string,
 }
 
 export const randomDrafter =
-  ({ span, fusion, seed, vocabulary }: RandomDrafter) =>
+  ({ span, fusion, layers = 1, seed, vocabulary }: RandomDrafter) =>
   ({ config }: Pick<PartTarget, "config">): TestPart => {
     const ids = vocabulary ?? Array.from({ length: config.vocabulary >> 1 }, (_, i) => 2 * i + (i % 3 === 0 ? 1 : 0))
-    const sizes = drafterSizes(config, { span, fusion, intermediate: testIntermediate })
+    const sizes = drafterSizes(config, { span, fusion, layers, intermediate: testIntermediate })
     return {
       tensors: randomDrafterTensors(sizes, seed)
         .set("vocabulary", { shape: [ids.length], values: Float32Array.from(ids) })

@@ -1,7 +1,7 @@
 /** A feature drafter's weights at work: one session that all runs share, and its passes. */
 import { ForerunError } from "../../base/errors.ts"
 import { draftGraph } from "../../models/drafter/graph.ts"
-import { type DrafterSizes, drafterSizes, drafterTensors } from "../../models/drafter/sizes.ts"
+import { cacheWidth, type DrafterSizes, drafterSizes, drafterTensors, layerPrefix } from "../../models/drafter/sizes.ts"
 import type { WeightFormat } from "../../models/formats.ts"
 import { ropeFrequencies, ropeRow } from "../../models/rope.ts"
 import type { GraphFeed, GraphRunner } from "../../runtime/graph-runner.ts"
@@ -58,8 +58,10 @@ function partSizes({ tensors, target }: PartContext): DrafterSizes {
   const [span] = partTensor({ tensors }, "span", [1]).values
   if (!Number.isInteger(span) || span! < 1 || span! > 16)
     throw new ForerunError("E_MODEL_FORMAT", `a trained part: span needs a whole number up to 16, found ${span}`)
-  const fusion = tensors.has("gate0.weight") ? "gate" : "plain"
-  return drafterSizes(target.config, { span: span!, fusion, intermediate: down.shape[1]! })
+  const fusion = tensors.has("mixGate.weight") ? "dynamic" : tensors.has("gate0.weight") ? "gate" : "plain"
+  let layers = 1
+  while (tensors.has(`${layerPrefix(layers)}down.weight`)) layers++
+  return drafterSizes(target.config, { span: span!, fusion, intermediate: down.shape[1]!, layers })
 }
 
 interface RunParts {
@@ -70,8 +72,8 @@ interface RunParts {
 }
 
 function createRun(sizes: DrafterSizes, { runner, vocabulary, embed }: RunParts): DraftPart["run"] {
-  const { hidden, kvHeads, headSize, rope } = sizes
-  const [width, half] = [kvHeads * headSize, rope.dimensions / 2]
+  const { hidden, rope } = sizes
+  const [width, half] = [cacheWidth(sizes), rope.dimensions / 2]
   const frequencies = ropeFrequencies(rope)
   return async (cache, { tokens, features, positions, sees, picked, top: wanted }) => {
     const rows = tokens.length

@@ -1,4 +1,5 @@
 /** Drafts from the target's features: feeds the text's rows to a drafter's layer, grows a tree, picks what is verified. */
+import { cacheWidth } from "../../models/drafter/sizes.ts"
 import type { RowCost } from "../../runtime/cost-estimate.ts"
 import { concatenate } from "../../tensor/concatenate.ts"
 import { emptyTree, type Room } from "../candidate-tree.ts"
@@ -34,8 +35,8 @@ interface BlockState {
 }
 
 export function createFeatureDrafter({ part, shape, depth, cost, signal }: FeatureDrafterParts): Drafter {
-  const { hidden, kvHeads, headSize, span } = part.sizes
-  const cache = createDraftCache(kvHeads * headSize)
+  const { hidden, span } = part.sizes
+  const cache = createDraftCache(cacheWidth(part.sizes))
   /** The target's features, by position: only the last block's worth and those not fed yet. */
   const features = new Map<number, Float32Array>()
   /** Features that are known; rows of the text that are cached. */

@@ -9,6 +9,7 @@ import {
   reduceLogSumExp,
   reshape,
   softmax,
+  split,
   subtract,
   topK,
   transpose,
@@ -18,8 +19,8 @@ import { linearFormats, type WeightFormat } from "../formats.ts"
 import { matrixOf } from "../linear.ts"
 import type { PartTensor } from "../trained-part.ts"
 import type { TensorInfo, WeightSource } from "../weights.ts"
-import { type DrafterWeights, finishLayer, fuse, project, turnRows } from "./layer.ts"
-import { type DrafterSizes, readsInputs } from "./sizes.ts"
+import { type DrafterWeights, finishLayer, fuse, layerWeights, project, turnRows } from "./layer.ts"
+import { cacheWidth, type DrafterSizes, readsInputs } from "./sizes.ts"
 
 export interface DraftGraphOptions {
   readonly sizes: DrafterSizes
@@ -32,42 +33,42 @@ export interface DraftGraphOptions {
 }
 
 /** Matrices whose input holds features, a few columns of which are far larger than the rest. */
-const outliers: ReadonlySet<string> = new Set([...readsInputs, "head.weight"])
+const outliers: ReadonlySet<string> = new Set([...readsInputs, "featureMap.weight", "head.weight"])
 
 /**
- * Inputs: embedded, features [rows, hidden]; cos, sin [rows, turning / 2]; pastKeys, pastValues [past, kvHeads·headSize];
+ * Inputs: embedded, features [rows, hidden]; cos, sin [rows, turning / 2]; pastKeys, pastValues [past, layers·kvHeads·headSize];
  * bias [rows, past+rows], 0 or −∞; picked int64 [picked]; top int64 [1].
- * Outputs: keys, values [rows, kvHeads·headSize]; of the picked rows predicted [picked, hidden], ids int64 [picked, top]
+ * Outputs: keys, values [rows, layers·kvHeads·headSize]; of the picked rows predicted [picked, hidden], ids int64 [picked, top]
  * and their log-probabilities logprobs [picked, top], likeliest first, over the drafter's own vocabulary.
  */
 export function draftGraph({ sizes, tensors, head, format }: DraftGraphOptions): Graph {
-  const { hidden, kvHeads, headSize, rope } = sizes
+  const { hidden, rope, layers = 1 } = sizes
   const graph = new Graph()
-  const balance = balanceOf(tensors.get("fusion.weight")!, hidden)
+  const fusion = tensors.get("fusion.weight") // a dynamic fusion normalises embeddings before it maps them
+  const balance = fusion ? balanceOf(fusion, hidden) : 1
   const all = new Map(tensors).set("head.weight", { shape: [head.length / hidden, hidden], values: head })
   for (const name of readsInputs) if (all.has(name)) all.set(name, balanced(all.get(name)!, hidden, balance))
   const weights = weightsIn(graph, partSource(all), format)
-  const width = kvHeads * headSize
-  const past = {
-    keys: graph.input("pastKeys", "float32", ["past", width]),
-    values: graph.input("pastValues", "float32", ["past", width]),
-  }
+  const pastOf = (name: string) => apartByLayer(graph.input(name, "float32", ["past", cacheWidth(sizes)]), layers)
+  const past = { keys: pastOf("pastKeys"), values: pastOf("pastValues") }
   const tables = {
     cos: graph.input("cos", "float32", ["rows", rope.dimensions / 2]),
     sin: graph.input("sin", "float32", ["rows", rope.dimensions / 2]),
   }
-  const fused = fuse(
-    sizes,
-    weights,
-    multiply(graph.input("embedded", "float32", ["rows", hidden]), graph.scalar("float32", balance)),
-    graph.input("features", "float32", ["rows", hidden]),
-  )
-  const { query, key, value } = project(sizes, weights, fused, (x, heads) => turnRows(x, heads, tables))
-  graph.output("keys", key)
-  graph.output("values", value)
+  const embedded = multiply(graph.input("embedded", "float32", ["rows", hidden]), graph.scalar("float32", balance))
+  let features = fuse(sizes, weights, embedded, graph.input("features", "float32", ["rows", hidden]))
   const bias = graph.input("bias", "float32", ["rows", "past+rows"])
-  const seen = { keys: concat([past.keys, key], 0), values: concat([past.values, value], 0) }
-  const features = finishLayer(sizes, weights, fused, attend(sizes, query, seen, bias))
+  const added: { key: Value; value: Value }[] = []
+  for (let layer = 0; layer < layers; layer++) {
+    const own = layerWeights(weights, layer)
+    const { query, key, value } = project(sizes, own, features, (x, heads) => turnRows(x, heads, tables))
+    added.push({ key, value })
+    const seen = { keys: concat([past.keys[layer]!, key], 0), values: concat([past.values[layer]!, value], 0) }
+    features = finishLayer(sizes, own, features, attend(sizes, query, seen, bias))
+  }
+  const joined = (values: readonly Value[]) => (values.length === 1 ? values[0]! : concat(values, 1))
+  graph.output("keys", joined(added.map(({ key }) => key)))
+  graph.output("values", joined(added.map(({ value }) => value)))
   const predicted = gather(features, graph.input("picked", "int64", ["picked"]))
   const logits = weights.linear(predicted, "head.weight")
   const best = topK(logits, graph.input("top", "int64", [1]), "top")
@@ -93,6 +94,12 @@ const balanced = ({ shape, values }: PartTensor, hidden: number, balance: number
   shape,
   values: values.map((value, i) => (i % (2 * hidden) < hidden ? value / balance : value)),
 })
+
+/** Rows of a cache, a slice for each layer. */
+function apartByLayer(rows: Value, layers: number): readonly Value[] {
+  const width = (rows.shape[1] as number) / layers
+  return layers === 1 ? [rows] : split(rows, new Array<number>(layers).fill(width), 1)
+}
 
 /** @param seen past and new rows. @returns [rows, heads·headSize] */
 function attend(sizes: DrafterSizes, query: Value, seen: { keys: Value; values: Value }, bias: Value): Value {

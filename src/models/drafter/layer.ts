@@ -9,10 +9,11 @@ import {
   sigmoid,
   silu,
   split,
+  subtract,
   tanh,
   type Value,
 } from "../../graph/index.ts"
-import { type DrafterSizes, gates } from "./sizes.ts"
+import { type DrafterSizes, gates, layerPrefix } from "./sizes.ts"
 
 export interface DrafterWeights {
   /** x·Wᵀ by a tensor's name. */
@@ -20,8 +21,16 @@ export interface DrafterWeights {
   vector(name: string): Value
 }
 
+/** Weights of one of the layers. */
+export const layerWeights = ({ linear, vector }: DrafterWeights, layer: number): DrafterWeights => ({
+  linear: (x, name) => linear(x, `${layerPrefix(layer)}${name}`),
+  vector: (name) => vector(`${layerPrefix(layer)}${name}`),
+})
+
 /** Embeddings and features [rows, hidden] → [rows, hidden]. */
-export function fuse(sizes: DrafterSizes, { linear, vector }: DrafterWeights, embedded: Value, features: Value): Value {
+export function fuse(sizes: DrafterSizes, weights: DrafterWeights, embedded: Value, features: Value): Value {
+  if (sizes.fusion === "dynamic") return mix(sizes, weights, embedded, features)
+  const { linear, vector } = weights
   const joined = concat([embedded, features], 1)
   const line = add(linear(joined, "fusion.weight"), vector("fusion.bias"))
   if (sizes.fusion === "plain") return line
@@ -33,6 +42,22 @@ export function fuse(sizes: DrafterSizes, { linear, vector }: DrafterWeights, em
     gated = multiply(sigmoid(output!), tanh(multiply(sigmoid(input!), tanh(candidate!))))
   }
   return add(line, gated)
+}
+
+/**
+ * Dynamic gating fusion (Dovetail, arXiv 2412.18934; as its code has it): a share z of the mapped feature and 1 − z of
+ * the mapped token, entry by entry. Only the token's branch is normalised and activated.
+ */
+function mix(
+  { normEpsilon }: DrafterSizes,
+  { linear, vector }: DrafterWeights,
+  embedded: Value,
+  features: Value,
+): Value {
+  const feature = linear(features, "featureMap.weight")
+  const token = silu(linear(rmsNorm(embedded, vector("tokenNorm.weight"), normEpsilon), "tokenMap.weight"))
+  const share = sigmoid(linear(concat([feature, token], 1), "mixGate.weight"))
+  return add(token, multiply(share, subtract(feature, token)))
 }
 
 /** Queries [rows, heads·headSize], keys and values [rows, kvHeads·headSize], the first two turned by their positions. */

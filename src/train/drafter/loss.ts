@@ -82,12 +82,23 @@ export function drafterLoss(inputs: LossInputs, options: DrafterLossOptions): Lo
 /** Parameters as the layer wants them; what reads embeddings and features gets them scaled. */
 function trainedWeights({ graph, parameter }: LossInputs, scales: InputScales, hidden: number): DrafterWeights {
   const factor = (value: number) => expand(graph.scalar("float32", value), [hidden])
-  const factors = concat([factor(scales.embedded), factor(scales.features)], 0)
+  const factors = {
+    both: concat([factor(scales.embedded), factor(scales.features)], 0),
+    features: factor(scales.features),
+  }
   return {
-    linear: (x, name) =>
-      fusedMatmul(readsInputs.has(name) ? multiply(x, factors) : x, parameter(name), { transB: true }),
+    linear(x, name) {
+      const reads = inputsOf(name)
+      return fusedMatmul(reads ? multiply(x, factors[reads]) : x, parameter(name), { transB: true })
+    },
     vector: parameter,
   }
+}
+
+/** Which inputs a matrix's columns belong to: an embedding and a feature side by side, or a feature alone. */
+export function inputsOf(name: string): "both" | "features" | undefined {
+  if (readsInputs.has(name)) return "both"
+  return name === "featureMap.weight" ? "features" : undefined
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {

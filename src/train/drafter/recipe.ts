@@ -54,6 +54,7 @@ export const drafterDefaults: Hyperparameters = {
 export interface DrafterKind {
   readonly span: number
   readonly fusion: Fusion
+  readonly layers?: number
   readonly glancing: GlancingSchedule
 }
 
@@ -101,7 +102,11 @@ export async function prepareDrafter(context: RecipeContext, kind: DrafterKind):
 }
 
 /** Windows of the answers with the target's final states. */
-async function windowsOf(answers: readonly Answer[], context: RecipeContext, options: Options): Promise<Data> {
+export async function windowsOf(
+  answers: readonly Answer[],
+  context: RecipeContext,
+  options: { readonly features: string; readonly length: number },
+): Promise<Data> {
   const { target, folder, threads, signal, note } = context
   const features = await computeFeatures({
     target,

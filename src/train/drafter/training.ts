@@ -1,5 +1,5 @@
 /** What EAGLE and Falcon share in training: rows, closed-form start, loss, and what is saved. */
-import { type DrafterSizes, drafterTensors, readsInputs } from "../../models/drafter/sizes.ts"
+import { type DrafterSizes, drafterTensors } from "../../models/drafter/sizes.ts"
 import type { Embed } from "../../models/embedding.ts"
 import type { TensorToSave } from "../../models/trained-part.ts"
 import type { Random } from "../../tensor/random.ts"
@@ -8,7 +8,7 @@ import { placesOf, vocabularyTensor } from "../vocabulary.ts"
 import { drafterBatches } from "./batches.ts"
 import { fitStart, type InputScales, inputScales } from "./fit-start.ts"
 import { type GlancingSchedule, glancingRate } from "./glancing.ts"
-import { drafterLoss } from "./loss.ts"
+import { drafterLoss, inputsOf } from "./loss.ts"
 import { drafterParameters } from "./parameters.ts"
 
 export interface DrafterTrainingOptions {
@@ -81,10 +81,10 @@ export function savedTensors(
 ): TensorToSave[] {
   const tensors = [...drafterTensors(sizes)].map(([name, shape]): TensorToSave => {
     const own = values.get(name)!
-    const { hidden } = sizes
-    const unscaled = (value: number, i: number) =>
-      value * (i % (2 * hidden) < hidden ? scales.embedded : scales.features)
-    return { name, shape, values: readsInputs.has(name) ? own.map(unscaled) : own }
+    const reads = inputsOf(name)
+    const isToken = (i: number) => reads === "both" && i % (2 * sizes.hidden) < sizes.hidden
+    const unscaled = (value: number, i: number) => value * (isToken(i) ? scales.embedded : scales.features)
+    return { name, shape, values: reads ? own.map(unscaled) : own }
   })
   return [
     ...tensors,

@@ -16,7 +16,14 @@ import {
   transpose,
   type Value,
 } from "../../graph/index.ts"
-import { type DrafterWeights, finishLayer, fuse, type Projected, project } from "../../models/drafter/layer.ts"
+import {
+  type DrafterWeights,
+  finishLayer,
+  fuse,
+  layerWeights,
+  type Projected,
+  project,
+} from "../../models/drafter/layer.ts"
 import type { DrafterSizes } from "../../models/drafter/sizes.ts"
 import { ropeFrequencies, ropeRow } from "../../models/rope.ts"
 
@@ -34,15 +41,18 @@ export function unrolled(sizes: DrafterSizes, weights: DrafterWeights, windows: 
   const { batch, length, embedded } = windows
   const turn = turning(embedded.graph, sizes, batch, length)
   const predicted: Value[] = []
-  const passes: Projected[] = []
+  /** Of each layer, its passes. */
+  const layers = Array.from({ length: sizes.layers ?? 1 }, (): Projected[] => [])
   let features = windows.features
   for (let step = 0; step < steps; step++) {
-    const fused = fuse(sizes, weights, embedded, features)
-    const projected = project(sizes, weights, fused, turn)
-    passes.push(projected)
-    const attended = attendSteps(sizes, passes, windows)
-    predicted.push(finishLayer(sizes, weights, fused, attended))
-    features = shifted(sizes, windows, predicted.at(-1)!)
+    let rows = fuse(sizes, weights, embedded, features)
+    for (const [layer, passes] of layers.entries()) {
+      const own = layerWeights(weights, layer)
+      passes.push(project(sizes, own, rows, turn))
+      rows = finishLayer(sizes, own, rows, attendSteps(sizes, passes, windows))
+    }
+    predicted.push(rows)
+    features = shifted(sizes, windows, rows)
   }
   return predicted
 }

@@ -1,0 +1,231 @@
+/** The LayerSkip recipe: a low-rank change of the target, so that its early exits say what its last layer says. */
+import { ForerunError } from "../../base/errors.ts"
+import {
+  add,
+  concat,
+  divide,
+  fusedMatmul,
+  gather,
+  matmul,
+  maximum,
+  multiply,
+  reduceSum,
+  reshape,
+  slice,
+  subtract,
+  topK,
+  type Value,
+} from "../../graph/index.ts"
+import { createHeadRows } from "../../models/head-rows.ts"
+import { trainingView } from "../../models/training/view.ts"
+import type { Adapt } from "../../models/training/weights.ts"
+import type { WeightSource } from "../../models/weights.ts"
+import type { Random } from "../../tensor/random.ts"
+import { readAnswers } from "../../train/answers.ts"
+import { part } from "../../train/dataset.ts"
+import { windowsOf } from "../../train/drafter/recipe.ts"
+import { divergence, hits, mean } from "../../train/losses.ts"
+import {
+  type Batch,
+  commonHyperparameters,
+  type Data,
+  type Losses,
+  type LossInputs,
+  type Parameter,
+  type Recipe,
+  type RecipeContext,
+  type Training,
+} from "../../train/recipe.ts"
+import { chooseVocabulary } from "../../train/vocabulary.ts"
+import { dropRate, exitWeight, rotatedExits } from "./exit-weights.ts"
+
+export const recipe: Recipe = {
+  method: "layerskip",
+  summary: "A low-rank change of the target that lets its early exits draft: layer dropout and a loss at every exit.",
+  options: {
+    length: {
+      type: "integer",
+      default: 128,
+      low: 8,
+      high: 2048,
+      description: "tokens of an answer's window, its last",
+    },
+    rank: { type: "integer", default: 8, low: 1, high: 256, description: "rank of the change of each matrix" },
+    rotation: { type: "integer", default: 8, low: 1, high: 64, description: "every so many exits count in a step" },
+    exitScale: { type: "number", default: 0.2, low: 0, high: 10, description: "weight of the exits before the last" },
+    dropout: {
+      type: "number",
+      default: 0.1,
+      low: 0,
+      high: 0.9,
+      description: "chance that a sample skips the last layer",
+    },
+    vocabulary: { type: "integer", default: 8192, low: 2, description: "tokens that the laws are compared over" },
+    features: { type: "string", default: "", description: "folder of hidden states that other recipes share" },
+    picked: { type: "integer", default: 128, low: 1, high: 65536, description: "rows of a batch with a loss" },
+  },
+  defaults: { ...commonHyperparameters, steps: 200, batch: 4, learningRate: 5e-4, decay: 0, validateEvery: 50 },
+  metric: { name: "loss", better: "lower", expected: "agreement at half the layers from 0.09 to 0.3 or more" },
+  prepare,
+}
+
+interface Values {
+  readonly length: number
+  readonly rank: number
+  readonly rotation: number
+  readonly exitScale: number
+  readonly dropout: number
+  readonly vocabulary: number
+  readonly features: string
+  readonly picked: number
+}
+
+async function prepare(context: RecipeContext): Promise<Training> {
+  const { target, data, note } = context
+  const { config, weights } = target
+  const options = context.options as unknown as Values
+  if (data.length === 0) throw new ForerunError("E_USAGE", "give answers of the target: --data <file or folder>")
+  const { training, validation } = readAnswers(data, { vocabulary: config.vocabulary })
+  if (training.length === 0 || validation.length === 0)
+    throw new ForerunError("E_INPUT", "too few answers: some are needed to train with, and some held out")
+  const size = Math.min(options.vocabulary, config.vocabulary)
+  const vocabulary = chooseVocabulary(training, { size, vocabulary: config.vocabulary })
+  note(`${training.length} answers, ${validation.length} held out`)
+  const windows = await windowsOf([...validation, ...training], context, options)
+  const batches = (from: number, to: number) =>
+    exitBatches(part(windows, from, to), { ...options, layers: config.layers })
+  return {
+    parameters: lowRank(weights, options.rank),
+    data: batches(validation.length, windows.samples),
+    validation: batches(0, validation.length),
+    loss: (inputs) => exitLoss(inputs, { context, head: createHeadRows(config, weights)(vocabulary) }),
+  }
+}
+
+/** The layers' matrices. */
+const isChanged = (name: string): boolean => /\.(q|k|v|o|gate|up|down)_proj\.weight$/.test(name)
+
+/** `<matrix>.lowRankDown` [rank, in] and `<matrix>.lowRankUp` [out, rank]; their product starts at 0. */
+function lowRank({ tensors }: WeightSource, rank: number): Parameter[] {
+  return [...tensors.values()]
+    .filter(({ name }) => isChanged(name))
+    .flatMap(({ name, shape }): Parameter[] => {
+      const [out, width] = shape as [number, number]
+      const initial = (random: Random) =>
+        Float32Array.from({ length: rank * width }, () => (2 * random.next() - 1) * Math.sqrt(3 / width))
+      return [
+        { name: `${name}.lowRankDown`, shape: [rank, width], initial },
+        { name: `${name}.lowRankUp`, shape: [out, rank], initial: () => new Float32Array(out * rank) },
+      ]
+    })
+}
+
+interface BatchOptions extends Pick<Values, "rotation" | "exitScale" | "dropout" | "picked"> {
+  readonly layers: number
+}
+
+/**
+ * To windows with tokens, weight and final: `stays` [layers, batch · length], 0 where a sample skips a layer; `exits`
+ * int64 [exits] and `shares` [exits + 1], which exits count now and how much, the last layer's share last; `picked`
+ * int64 [picked], rows whose next token belongs to the answer, and `counts` [picked].
+ */
+function exitBatches(windows: Data, { layers, rotation, exitScale, dropout, picked }: BatchOptions): Data {
+  return {
+    samples: windows.samples,
+    batch(indices, random, progress): Batch {
+      const { tensors, tokens } = windows.batch(indices, random.fork("windows"), progress)
+      const [samples, length] = tensors["tokens"]!.shape as [number, number]
+      const [drops, order] = [random.fork("drop"), random.fork("rows")]
+      const stays = new Float32Array(layers * samples * length).fill(1)
+      for (let layer = 0; layer < layers && progress !== undefined; layer++)
+        for (let sample = 0; sample < samples; sample++)
+          if (drops.next() < dropRate(layer, layers, dropout)) {
+            const at = (layer * samples + sample) * length
+            stays.fill(0, at, at + length)
+          }
+      const exits = rotatedExits(layers, rotation, Math.floor(random.fork("exits").next() * (layers - 1)))
+      const weights = [...exits, layers - 1].map((layer) => exitWeight(layer, layers, exitScale))
+      const mass = weights.reduce((sum, weight) => sum + weight, 0)
+      const rows = pickRows(tensors["weight"]!.data as Float32Array, { length, picked }, order)
+      const floats = (data: Float32Array, ...shape: number[]) => ({ type: "float32", shape, data }) as const
+      const whole = (values: readonly number[]) =>
+        ({ type: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) }) as const
+      return {
+        tensors: {
+          tokens: tensors["tokens"]!,
+          final: tensors["final"]!,
+          stays: floats(stays, layers, samples * length),
+          exits: whole(exits),
+          shares: floats(
+            Float32Array.from(weights, (weight) => weight / mass),
+            weights.length,
+          ),
+          picked: whole(Array.from({ length: picked }, (_, i) => rows[i] ?? 0)),
+          counts: floats(
+            Float32Array.from({ length: picked }, (_, i) => (i < rows.length ? 1 : 0)),
+            picked,
+          ),
+        },
+        tokens: Math.min(tokens, rows.length),
+      }
+    },
+  }
+}
+
+/** Up to `picked` of the rows before a token of the answer, by chance. */
+function pickRows(weight: Float32Array, { length, picked }: { length: number; picked: number }, random: Random) {
+  const rows = [...weight.keys()].filter((row) => row % length < length - 1 && weight[row + 1] === 1)
+  return rows
+    .map((row) => ({ row, place: random.next() }))
+    .sort((a, b) => a.place - b.place)
+    .slice(0, picked)
+    .map(({ row }) => row)
+}
+
+function exitLoss(
+  { graph, parameter, batch }: LossInputs,
+  { context, head }: { readonly context: RecipeContext; readonly head: Float32Array },
+): Losses {
+  const { config, weights } = context.target
+  const { layers, hidden } = config
+  const adapt: Adapt = ({ name, frozen }) =>
+    isChanged(name)
+      ? add(frozen(), matmul(parameter(`${name}.lowRankUp`), parameter(`${name}.lowRankDown`)))
+      : undefined
+  const view = trainingView(graph, { config, weights, adapt })
+  const [samples, length] = batch("tokens").shape as [number, number]
+  const picked = (x: Value) => gather(x, batch("picked"))
+  const states: Value[] = []
+  let stream = view.embed(batch("tokens"))
+  for (let layer = 0; layer < layers; layer++) {
+    const after = view.layers(stream, [layer, layer + 1], { batch: samples, length })
+    const stays = reshape(slice(batch("stays"), 0, layer, layer + 1), [samples * length, 1])
+    stream = add(stream, multiply(stays, subtract(after, stream)))
+    states.push(picked(stream))
+  }
+  const table = graph.weight("head", "float32", [head.length / hidden, hidden], () => bytesOf(head))
+  const law = (normed: Value) => fusedMatmul(normed, table, { transB: true })
+  /** Every exit goes through the last norm, in training as when it drafts. */
+  const said = (state: Value) => law(view.norm(state))
+  const rows = batch("picked").shape[0] as number
+  const teacher = law(picked(reshape(batch("final"), [samples * length, hidden])))
+  const exits = batch("exits").shape[0] as number
+  const early = gather(reshape(concat(states.slice(0, -1), 0), [layers - 1, rows * hidden]), batch("exits"))
+  const all = concat([reshape(early, [exits * rows, hidden]), states.at(-1)!], 0)
+  const losses = divergence(concat(new Array<Value>(exits + 1).fill(teacher), 0), said(all))
+  const counts = batch("counts")
+  const byExit = reduceSum(multiply(reshape(losses, [exits + 1, rows]), reshape(counts, [1, rows])), 1, false)
+  const mass = maximum(reduceSum(counts, [0], false), graph.scalar("float32", 1))
+  const loss = reduceSum(multiply(byExit, batch("shares")), [0], false)
+  const best = reshape(topK(teacher, graph.constant("int64", [1], [1]), 1).indices, [-1])
+  const agreement = (layer: number) => mean(hits(said(states[layer]!), best), counts)
+  const depth = (share: number) => Math.max(0, Math.round(layers * share) - 1)
+  return {
+    loss: divide(loss, mass),
+    metrics: { quarter: agreement(depth(0.25)), half: agreement(depth(0.5)), last: agreement(layers - 1) },
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
