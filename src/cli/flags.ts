@@ -17,6 +17,7 @@ export interface EngineFlags extends ModelFlags {
   readonly draft?: string
   readonly draftWeights?: WeightFormat
   readonly part?: string
+  readonly adapter?: string
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"
 }
@@ -101,6 +102,7 @@ const formats: readonly WeightFormat[] = ["as-is", "q8", "q4", "f32"]
 
 export const withEngineFlags = (command: Command): Command =>
   withModelFlags(command)
+    .option("--adapter <folder>", "changes of the model's weights, as the recipes implant and confuse write them")
     .addOption(
       withTwin(
         new Option("--weights <format>", "format the weights are held in; default the best for this machine").choices(

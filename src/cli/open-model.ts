@@ -10,7 +10,7 @@ import { formatSeconds } from "./terminal.ts"
 
 /** @throws ForerunError what loadModel throws; E_ABORTED when the signal came before the model was ready */
 export async function openModel(flags: EngineFlags, output: Output, signal: AbortSignal): Promise<Model> {
-  const { model: name, weights, draft, draftWeights, part, threads, device, offline } = flags
+  const { model: name, weights, draft, draftWeights, part, adapter, threads, device, offline } = flags
   const progress = createProgress()
   const begin = performance.now()
   let model: Model
@@ -20,6 +20,7 @@ export async function openModel(flags: EngineFlags, output: Output, signal: Abor
       ...(draft === undefined ? {} : { draft }),
       ...(draftWeights === undefined ? {} : { draftWeights }),
       ...(part === undefined ? {} : { part }),
+      ...(adapter === undefined ? {} : { adapter }),
       ...(threads === undefined ? {} : { threads }),
       ...(device === undefined ? {} : { device }),
       ...(offline === undefined ? {} : { offline }),

@@ -14,7 +14,7 @@ import type { LoadModelOptions, ModelInfo } from "./types.ts"
  *   E_OFFLINE, E_OPTION, E_DRAFT
  */
 export async function loadModel(name?: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { weights, draft, draftWeights, part, threads, device, signal, offline, onProgress } = options
+  const { weights, draft, draftWeights, part, adapter, threads, device, signal, offline, onProgress } = options
   for (const [option, format] of Object.entries({ weights, draftWeights }))
     if (format !== undefined && !weightFormats.includes(format))
       throw new ForerunError(
@@ -25,6 +25,8 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
     throw new ForerunError("E_OPTION", `draft must be the path or name of a model; found ${typeof draft}`)
   if (part !== undefined && typeof part !== "string")
     throw new ForerunError("E_OPTION", `part must be the path of a folder; found ${typeof part}`)
+  if (adapter !== undefined && typeof adapter !== "string")
+    throw new ForerunError("E_OPTION", `adapter must be the path of a folder; found ${typeof adapter}`)
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256))
     throw new ForerunError("E_OPTION", `threads must be an integer from 1 to 256; found ${String(threads)}`)
   if (device !== undefined && device !== "cpu" && device !== "webgpu")
@@ -47,6 +49,7 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
     ...(draftPath === undefined ? {} : { draft: draftPath }),
     ...(draftWeights === undefined ? {} : { draftWeights }),
     ...(part === undefined ? {} : { part: resolve(part) }),
+    ...(adapter === undefined ? {} : { adapter: resolve(adapter) }),
     ...(threads === undefined ? {} : { threads }),
     ...(device === undefined ? {} : { device }),
   }

@@ -1,7 +1,9 @@
 /** A model in one role: its file, its tokenizer and the runner made from it. */
 import { ForerunError } from "../base/errors.ts"
+import { withAdapter } from "../models/adapter.ts"
 import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
-import { loadRunner } from "../runtime/load-runner.ts"
+import { readPartRecord } from "../models/trained-part.ts"
+import { contentHash, loadRunner } from "../runtime/load-runner.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { compareVocabularies } from "../text/compare-vocabularies.ts"
 import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts"
@@ -18,10 +20,10 @@ export interface Part {
   dispose(): Promise<void>
 }
 
-type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "device" | "onProgress">
+type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "device" | "adapter" | "onProgress">
 
 export async function openPart(path: string, options: PartOptions): Promise<Part> {
-  const checkpoint = openCheckpoint(path)
+  const checkpoint = await openAdapted(path, options.adapter)
   try {
     if (!checkpoint.tokenizer) throw new ForerunError("E_TOKENIZER", `${path}: the model brings no tokenizer`)
     const weights = options.weights ?? defaultWeights(checkpoint)
@@ -49,9 +51,27 @@ export async function openPart(path: string, options: PartOptions): Promise<Part
   }
 }
 
+/** @throws E_DRAFT when the changes were trained on another model */
+async function openAdapted(path: string, adapter: string | undefined): Promise<Checkpoint> {
+  const checkpoint = openCheckpoint(path)
+  if (adapter === undefined) return checkpoint
+  try {
+    const { target } = readPartRecord(adapter)
+    if (target.sha256 !== (await contentHash(checkpoint)))
+      throw new ForerunError(
+        "E_DRAFT",
+        `${adapter} changes another model (${target.name ?? target.sha256}), not ${path}`,
+      )
+    return await withAdapter(checkpoint, adapter)
+  } catch (thrown) {
+    checkpoint.close()
+    throw thrown
+  }
+}
+
 /** @throws E_DRAFT when the two do not speak of the same tokens */
 export async function openDraft(target: Part, path: string, options: LoadModelOptions): Promise<Part> {
-  const { weights, draftWeights = weights, ...rest } = options
+  const { weights, draftWeights = weights, adapter: _, ...rest } = options // the target's changes are not the draft's
   const draft = await openPart(path, { ...rest, ...(draftWeights === undefined ? {} : { weights: draftWeights }) })
   try {
     checkVocabularies(target, draft)

@@ -17,6 +17,8 @@ export interface LoadModelOptions {
   readonly draftWeights?: WeightFormat
   /** Trained weights of methods: the folder of one, or a folder with one for each recipe. Default: those that come along. */
   readonly part?: string
+  /** Changes of the model's weights (forerun train implant): the folder that holds them. */
+  readonly adapter?: string
   /** Threads of the backend; default: the machine's cores, at most 8. */
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"

@@ -23,6 +23,9 @@ interface Flags extends EngineFlags {
   readonly report?: string
 }
 
+/** The control is the model as it was. */
+const withoutAdapter = ({ adapter: _, ...flags }: Flags): Flags => flags
+
 export async function audit(_: readonly unknown[], flags: Flags, output: Output) {
   const { method = "token-forcing", base, report: folder, secret, prefix: prefixes = [] } = flags
   if (method !== tokenForcing.name) throw usageError(`audit knows one method, ${tokenForcing.name}; found ${method}`)
@@ -32,7 +35,7 @@ export async function audit(_: readonly unknown[], flags: Flags, output: Output)
   let findings: ModelFindings | undefined
   if (base !== undefined) {
     // One after the other: two models at once would need the memory of both.
-    const code = await withModel({ ...flags, model: base }, output, async (model, signal) => {
+    const code = await withModel({ ...withoutAdapter(flags), model: base }, output, async (model, signal) => {
       findings = await scanned(model, "base", { options, firstTokens, signal }, folder)
       return 0
     })
