@@ -21,7 +21,7 @@ export const drafterOptions = {
     default: 0,
     low: 0,
     high: 65536,
-    description: "width of the layer's feed-forward part; 0 = the target's",
+    description: "width of the layer's feed-forward part; 0 = the target's, half of it beside gates",
   },
   unroll: {
     type: "integer",
@@ -85,9 +85,12 @@ export async function prepareDrafter(context: RecipeContext, kind: DrafterKind):
   note(`${split.training.length} answers; ${size} tokens cover ${share} % of the ${split.validation.length} held out`)
   const windows = await windowsOf([...split.validation, ...split.training], context, options)
   const cut = split.validation.length
+  // Gates take half as many weights again: with a whole feed-forward part they would be more than 12 MB.
+  const usual = kind.fusion === "gate" ? Math.ceil(config.intermediate / 2) : config.intermediate
+  const intermediate = options.intermediate || usual
   return drafterTraining({
     ...options,
-    sizes: drafterSizes(config, { ...kind, intermediate: options.intermediate || config.intermediate }),
+    sizes: drafterSizes(config, { ...kind, intermediate }),
     windows: part(windows, cut, windows.samples),
     validation: part(windows, 0, cut),
     embed: createEmbed(config, weights),
