@@ -135,10 +135,6 @@ test("suppression: likely words are lowered, words inside the window left alone,
 })
 
 test("words begin with the first token and at each space", () => {
-<<<<<<< HEAD
-  const decode = (ids: Iterable<number>) => ["The", " qu", "ick", " fox", "es", " run"][[...ids][0]!]!
-=======
   const decode = ([id]: Iterable<number>) => ["The", " qu", "ick", " fox", "es", " run"][id!]!
->>>>>>> specpp
   expect(wordStarts([0, 1, 2, 3, 4, 5], { decode }, 3)).toEqual([0, 1, 3])
 })
