@@ -52,7 +52,8 @@ test("dovetail: two layers behind a dynamic fusion learn, and draft with what th
     intermediate: "48",
     learningRate: "0.004",
   })
-  expect(result.loss.last).toBeLessThan(0.9 * result.loss.first)
+  // The random target's own laws have nearly 4.8 nats: there is no more to learn below that.
+  expect(result.loss.last).toBeLessThan(result.loss.first - 0.08)
   const { tensors } = readPart(out)
   expect([...tensors.keys()]).toEqual(expect.arrayContaining(["mixGate.weight", "layer1.down.weight", "vocabulary"]))
   const engine = await loadModel(model.path, { part: out, threads: 1, weights: "q8" })
