@@ -1,5 +1,5 @@
 /** Runs every method with every parameter on a tiny model and writes docs/matrix.md: npx tsx scripts/write-matrix.ts */
-import { writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { asForerunError } from "../src/base/errors.ts"
 import { checkLaw } from "../src/bench/law-check.ts"
@@ -9,6 +9,7 @@ import type { Model } from "../src/generate/model.ts"
 import { predictionFor } from "../src/generate/prediction.ts"
 import type { GenerateOptions, GenerateResult } from "../src/generate/types.ts"
 import { continuationNames } from "../src/methods/index.ts"
+import { writeRandomParts } from "../test/support/random-parts.ts"
 import { makeTinyFolder, tinyEnd } from "../test/support/tiny-folder.ts"
 
 /** Repeats itself, so that copying from it drafts something. */
@@ -128,12 +129,13 @@ async function acceptsDrafts(model: Model, way: GenerateOptions): Promise<string
 export async function makeMatrix(): Promise<string> {
   const names = await continuationNames() // the others have verbs and parameters of their own
   const [target, stranger] = [makeTinyFolder(), makeTinyFolder({ seed: 405 })]
+  const part = await writeRandomParts(target.path)
   const rows = new Map(
     ["drafts accepted", ...cells.map(({ name }) => name), "abort"].map((name) => [name, names.map(() => "")]),
   )
   try {
     for (const draft of [target.path, stranger.path]) {
-      const model = await loadModel(target.path, { weights: "f32", threads: 1, draft })
+      const model = await loadModel(target.path, { weights: "f32", threads: 1, draft, part })
       for (const [column, method] of names.entries()) {
         const put = (name: string, found: string) => {
           const row = rows.get(name)!
@@ -149,6 +151,7 @@ export async function makeMatrix(): Promise<string> {
   } finally {
     target.remove()
     stranger.remove()
+    rmSync(part, { recursive: true, force: true })
   }
   const table = { head: ["", ...names.map((name) => `\`${name}\``)], rows: [...rows].map(([a, b]) => [a, ...b]) }
   return `${introduction}\n\n${markdown(table)}\n`
@@ -156,7 +159,7 @@ export async function makeMatrix(): Promise<string> {
 
 const introduction = `# Every method with every parameter
 
-Written by \`npx tsx scripts/write-matrix.ts\`, which runs each cell on a small random model, with a draft model that is always right and with one that knows nothing; a test keeps it current.
+Written by \`npx tsx scripts/write-matrix.ts\`, which runs each cell on a small random model, with a draft model that is always right and with one that knows nothing, and with random weights where a method takes trained ones; a test keeps it current.
 
 - **same**: the tokens, texts, log-probabilities and reasons to finish of plain decoding, bit for bit, with the same seed; sampled and greedy.
 - **same law**: other tokens for the same seed, but samples follow the law of plain decoding (chi-square over 500 samples).

@@ -9,4 +9,4 @@ test("docs/matrix.md is current, and no cell differs from plain decoding", async
   const matrix = await makeMatrix()
   expect(matrix).not.toContain("**differs**")
   expect(readFileSync(join(repository, "docs/matrix.md"), "utf8")).toBe(matrix)
-}, 240_000)
+}, 600_000)
