@@ -102,9 +102,7 @@ export class SessionRunner implements ModelRunner {
   #enqueue(request: Resolved, again: () => Resolved): Promise<Ran> {
     return new Promise((done, failed) => {
       this.#waiting.push({ request, again, done, failed })
-      this.#running ??= this.#drain().finally(() => {
-        this.#running = undefined
-      })
+      this.#running ??= this.#drain()
     })
   }
 
@@ -121,6 +119,7 @@ export class SessionRunner implements ModelRunner {
       const milliseconds = await this.#together(members)
       if (alone) this.#regret += milliseconds / 2
     }
+    this.#running = undefined // in the same breath as the last look, or a pass that comes between would wait for ever
   }
 
   /** Whether a session that merges passes is worth its making. */
