@@ -2,6 +2,7 @@
 import { ForerunError } from "../base/errors.ts"
 import type { Completion, Context } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
+import { prefill } from "../decoding/prefill.ts"
 import { readBehind } from "../decoding/read-behind.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
@@ -114,16 +115,34 @@ export class Engine {
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const n = integer("n", given.n ?? 1, 1, 128)
     const { seed = Math.floor(Math.random() * 2 ** 32) } = given
+    let begun = past
     const sample = (index: number) => {
       const random = createRandom(seed).fork("sample")
       // The first of several is the answer that is alone without the others.
-      return this.#answer(
-        input,
-        { ...given, seed },
-        { signal, past, random: index === 0 ? random : random.fork(index) },
-      )
+      const own = index === 0 ? random : random.fork(index)
+      return this.#answer(input, { ...given, seed }, { signal, past: begun, random: own })
     }
-    return yield* n === 1 ? sample(0) : sampleMany(n, sample)
+    if (n === 1) return yield* sample(0)
+    // They share all of the prompt but its last token.
+    const prompt = await this.#encodePrompt(input, given)
+    const shared = past ? past.fork() : this.runner.openCache()
+    begun = shared
+    try {
+      yield* prefill(this.runner, shared, prompt.subarray(shared.length, -1), { signal })
+      return yield* sampleMany(n, sample)
+    } finally {
+      shared.dispose()
+    }
+  }
+
+  async #encodePrompt(input: PromptInput, given: GenerateOptions): Promise<Int32Array> {
+    const { context } = this.info.config
+    const prompt = await this.encode(input, given)
+    if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
+    if (prompt.length < context) return prompt
+    throw new ForerunError("E_CONTEXT_LENGTH", `the prompt has ${prompt.length} tokens, the context holds ${context}`, {
+      hint: "shorten the prompt, or leave room for at least one token",
+    })
   }
 
   async *#answer(
@@ -143,7 +162,8 @@ export class Engine {
     const method = await loadContinuation(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
     const draft = await this.#draftFor(method.ownDraft?.(options))
-    const models = { target: this.runner, ...(draft ? { draft: draft.runner } : {}) }
+    const target = this.runner.forRun()
+    const models = { target, ...(draft ? { draft: draft.runner } : {}) }
     checkNeeds(method, models)
     const trained = await this.parts.of(method)
     const sampling = validateSampling(given, config.vocabulary)
@@ -156,18 +176,8 @@ export class Engine {
       decode: createStreamDecoder(this.tokenizer, { skipSpecial: true }),
     })
     const expected = encodePrediction(method, given.prediction, this.tokenizer)
-    const prompt = await this.encode(input, given)
-    if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
-    if (prompt.length >= config.context)
-      throw new ForerunError(
-        "E_CONTEXT_LENGTH",
-        `the prompt has ${prompt.length} tokens, the context holds ${config.context}`,
-        {
-          hint: "shorten the prompt, or leave room for at least one token",
-        },
-      )
+    const prompt = await this.#encodePrompt(input, given)
     const maxTokens = Math.min(wanted, config.context - prompt.length)
-    const before = this.runner.ledger.totals()
     const drafting = [draft?.runner.ledger, trained?.ledger].filter((ledger) => ledger !== undefined)
     const draftBefore = drafting.map((ledger) => ledger.totals())
     const tally = createSpeculationTally()
@@ -178,7 +188,7 @@ export class Engine {
     let stopString: string | undefined
     const accepted = new Map<number, number>()
     const costs = await this.costs(draft) // before the cache is forked: nothing is left behind if it fails
-    const begun = past && (yield* readBehind(this.runner, past, prompt, signal))
+    const begun = past && (yield* readBehind(target, past, prompt, signal))
     const constraint = await this.#grammars.openIfGiven(given.grammar).catch((thrown: unknown) => {
       begun?.read.cache.dispose()
       throw thrown
@@ -243,7 +253,7 @@ export class Engine {
       yield { type: "text-appended", branch: 0, text: rest.text }
     }
     const end = performance.now()
-    const spent = this.runner.ledger.since(before)
+    const spent = target.ledger.totals()
     const draftPasses = drafting.reduce((sum, ledger, i) => sum + ledger.since(draftBefore[i]!).passes, 0)
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken

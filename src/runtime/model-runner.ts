@@ -53,6 +53,8 @@ interface Waiting {
   /** Checked again when it runs if its cache has changed since. */
   request: Resolved
   readonly again: () => Resolved
+  /** Of the run that asked for it. */
+  readonly ledger: Ledger | undefined
   readonly done: (ran: Ran) => void
   readonly failed: (thrown: unknown) => void
 }
@@ -85,13 +87,20 @@ export class SessionRunner implements ModelRunner {
     return new HostCache(this.arena)
   }
 
-  async forward(pass: ForwardPass): Promise<ForwardResult> {
-    const resolve = () => resolvePass(pass, this.config, () => this.openCache())
-    const request = resolve()
-    if (request.rows > blockSize - (request.past % blockSize) && request.mask === "causal")
-      return inChunks(request, this.config.hidden, (part) => this.#enqueue(part, () => part))
-    const { result, added } = await this.#enqueue(request, resolve)
-    return { ...result, keep: once((rows) => request.cache.append(rows, added), request.rows) }
+  forward(pass: ForwardPass): Promise<ForwardResult> {
+    return this.#forward(pass)
+  }
+
+  /** The same runner for one run among several: its ledger holds that run's share of the passes. */
+  forRun(): ModelRunner {
+    const ledger = new Ledger()
+    return {
+      config: this.config,
+      abilities,
+      ledger,
+      openCache: () => this.openCache(),
+      forward: (pass) => this.#forward(pass, ledger),
+    }
   }
 
   async dispose(): Promise<void> {
@@ -99,9 +108,20 @@ export class SessionRunner implements ModelRunner {
     await this.#parts.session.release()
   }
 
-  #enqueue(request: Resolved, again: () => Resolved): Promise<Ran> {
+  async #forward(pass: ForwardPass, ledger?: Ledger): Promise<ForwardResult> {
+    const resolve = () => resolvePass(pass, this.config, () => this.openCache())
+    const request = resolve()
+    if (request.rows > blockSize - (request.past % blockSize) && request.mask === "causal")
+      return inChunks(request, this.config.hidden, (part) =>
+        this.#enqueue({ request: part, again: () => part, ledger }),
+      )
+    const { result, added } = await this.#enqueue({ request, again: resolve, ledger })
+    return { ...result, keep: once((rows) => request.cache.append(rows, added), request.rows) }
+  }
+
+  #enqueue(wanted: Pick<Waiting, "request" | "again" | "ledger">): Promise<Ran> {
     return new Promise((done, failed) => {
-      this.#waiting.push({ request, again, done, failed })
+      this.#waiting.push({ ...wanted, done, failed })
       this.#running ??= this.#drain()
     })
   }
@@ -131,7 +151,7 @@ export class SessionRunner implements ModelRunner {
   /** A merged pass that fails is run again member by member, so that only the cause of the failure fails. */
   async #together(members: readonly Waiting[]): Promise<number> {
     const begin = performance.now()
-    const rans = await this.#run(members.map(({ request }) => request)).catch((thrown: unknown) => {
+    const rans = await this.#run(members).catch((thrown: unknown) => {
       if (members.length === 1) members[0]!.failed(thrown)
     })
     if (rans) for (const [i, ran] of rans.entries()) members[i]!.done(ran)
@@ -139,21 +159,26 @@ export class SessionRunner implements ModelRunner {
     return performance.now() - begin
   }
 
-  async #run(requests: readonly Resolved[]): Promise<Ran[]> {
+  async #run(members: readonly Waiting[]): Promise<Ran[]> {
+    const requests = members.map(({ request }) => request)
     await this.#prepare(requests)
     const begin = performance.now()
     const feeds = this.#fill(requests)
     const out = await this.#parts.session.run(feeds, fetchesOf(requests))
-    const [{ layers }] = requests as readonly [Resolved]
-    const sum = (of: (request: Resolved) => number) => requests.reduce((total, request) => total + of(request), 0)
-    this.ledger.record({
-      rows: sum(({ rows }) => rows),
-      layers: layers[1] - layers[0],
-      logitRows: sum(({ logitRows }) => logitRows.length),
+    const rows = requests.reduce((sum, request) => sum + request.rows, 0)
+    const whole = {
+      layers: requests[0]!.layers[1] - requests[0]!.layers[0],
       members: requests.length,
-      bytes: Object.values(out).reduce((total, tensor) => total + tensor.data.byteLength, 0),
+      bytes: Object.values(out).reduce((sum, tensor) => sum + tensor.data.byteLength, 0),
       milliseconds: performance.now() - begin,
-    })
+    }
+    const logitRows = requests.reduce((sum, request) => sum + request.logitRows.length, 0)
+    this.ledger.record({ ...whole, rows, logitRows })
+    for (const { request, ledger } of members) {
+      const share = request.rows / rows
+      const [bytes, milliseconds] = [whole.bytes * share, whole.milliseconds * share]
+      ledger?.record({ ...whole, rows: request.rows, logitRows: request.logitRows.length, bytes, milliseconds })
+    }
     return resultsOf(requests, out, this.config)
   }
 
