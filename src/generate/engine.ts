@@ -1,15 +1,18 @@
 /** One loaded model and everything that can be done with it. Lives in the worker thread; nothing here knows of threads. */
+import { totalmem } from "node:os"
 import { ForerunError } from "../base/errors.ts"
-import type { Completion, Context } from "../decoding/method.ts"
+import type { Completion, Context, Prompt } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import { prefill } from "../decoding/prefill.ts"
 import { readBehind } from "../decoding/read-behind.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
-import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
+import type { Step, StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadContinuation } from "../methods/index.ts"
+import { blockSize } from "../models/builder.ts"
+import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
@@ -17,10 +20,13 @@ import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
+import type { ModelRunner } from "../runtime/pass.ts"
+import { PrefixTree } from "../runtime/prefix-tree.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import { Admission } from "./admission.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
@@ -42,6 +48,14 @@ import type {
 } from "./types.ts"
 import { describeVocabulary, type Vocabulary } from "./vocabulary.ts"
 
+interface EngineSettings {
+  readonly info: ModelInfo
+  readonly options: LoadModelOptions
+}
+
+/** Of keys and values of one position, in all layers. */
+const positionBytes = ({ layers, kvHeads, headSize }: ModelConfig): number => layers * kvHeads * headSize * 8
+
 export class Engine {
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
@@ -55,7 +69,10 @@ export class Engine {
   readonly #ownDrafts = new Map<WeightFormat, Promise<Part>>()
   readonly parts: TrainedParts
 
-  private constructor(target: Part, draft: Part | undefined, { info, part }: { info: ModelInfo; part?: string }) {
+  readonly #admission: Admission
+  readonly #prefixes: PrefixTree | undefined
+
+  private constructor(target: Part, draft: Part | undefined, { info, options }: EngineSettings) {
     this.#target = target
     this.#draft = draft
     this.tokenizer = target.tokenizer
@@ -66,8 +83,12 @@ export class Engine {
       size: vocabulary,
       ending: new Set([...this.tokenizer.eosTokens, ...eosTokens]),
     })
-    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: part })
+    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: options.part })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
+    const { cacheBytes = totalmem() / 4, prefixBytes = 0 } = options
+    this.#admission = new Admission(cacheBytes)
+    const blocks = Math.floor(prefixBytes / (blockSize * positionBytes(info.config)))
+    this.#prefixes = blocks > 0 ? new PrefixTree(this.runner, blocks) : undefined
   }
 
   /** @param options `draft` and `part` are paths here */
@@ -94,7 +115,7 @@ export class Engine {
       loadMs: performance.now() - begin,
       ...(draft ? { draft: draft.info } : {}),
     }
-    return new Engine(target, draft, options.part === undefined ? { info } : { info, part: options.part })
+    return new Engine(target, draft, { info, options })
   }
 
   /** The model that drafts, where one was loaded. */
@@ -188,12 +209,8 @@ export class Engine {
     let stopString: string | undefined
     const accepted = new Map<number, number>()
     const costs = await this.costs(draft) // before the cache is forked: nothing is left behind if it fails
-    const begun = past && (yield* readBehind(target, past, prompt, signal))
-    const constraint = await this.#grammars.openIfGiven(given.grammar).catch((thrown: unknown) => {
-      begun?.read.cache.dispose()
-      throw thrown
-    })
-    const run = method.run(begun ?? { tokens: prompt }, {
+    const constraint = await this.#grammars.openIfGiven(given.grammar)
+    const context: Context = {
       models,
       options,
       tokenizer: this.tokenizer,
@@ -205,9 +222,14 @@ export class Engine {
       ...(logprobs === undefined ? {} : { logprobs }),
       ...expected,
       signal,
-    })
+    }
+    const leave = await this.#admission.enter((prompt.length + maxTokens) * positionBytes(config), signal)
+    let begun: Required<Prompt> | undefined
+    let run: ReturnType<typeof method.run> | undefined
     let outcome: Completion | undefined
     try {
+      begun = yield* this.#begin(target, { prompt, past }, signal)
+      run = method.run(begun ?? { tokens: prompt }, context)
       for (;;) {
         const next = await run.next()
         if (next.done) {
@@ -242,9 +264,10 @@ export class Engine {
         if (stopString !== undefined) break
       }
     } finally {
-      await run.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
+      await run?.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
       begun?.read.cache.dispose()
       constraint?.close()
+      leave()
     }
     const rest = stopper.flush()
     if (rest.stopped === "string") stopString = rest.stopString
@@ -280,6 +303,21 @@ export class Engine {
     }
   }
 
+  /** The prompt with what is behind a cache that holds its beginning, if there is one. */
+  async *#begin(
+    target: ModelRunner,
+    { prompt, past }: { readonly prompt: Int32Array; readonly past: KvCache | undefined },
+    signal: AbortSignal,
+  ): AsyncGenerator<Step, Required<Prompt> | undefined> {
+    if (past) return yield* readBehind(target, past, prompt, signal)
+    const known = await this.#prefixes?.open(prompt, signal)
+    try {
+      return known && known.length > 0 ? yield* readBehind(target, known, prompt, signal) : undefined
+    } finally {
+      known?.dispose()
+    }
+  }
+
   score(tokens: Int32Array, options: { readonly signal?: AbortSignal; readonly top?: number } = {}): Promise<Score> {
     const top = options.top === undefined ? {} : { top: integer("top", options.top, 0, 20) }
     return scoreTokens(this.runner, tokens, { signal: neverAborted, ...options, ...top })
@@ -309,6 +347,7 @@ export class Engine {
 
   async dispose(): Promise<void> {
     this.#grammars.dispose()
+    this.#prefixes?.dispose()
     await this.parts.dispose()
     await this.#target.dispose()
     await this.#draft?.dispose()
