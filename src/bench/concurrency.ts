@@ -1,4 +1,5 @@
 /** Tokens a second by the number of sequences that decode at the same time, with prompts of their own or one in common. */
+import { setMaxListeners } from "node:events"
 import { settleAll } from "../base/settle.ts"
 import { loadModel } from "../generate/load.ts"
 import type { Model, ModelCache } from "../generate/model.ts"
@@ -53,6 +54,7 @@ const defaults = { sequences: [1, 2, 4, 8, 16, 32, 64], promptTokens: 256, token
 export async function measureConcurrency(options: ConcurrencyOptions): Promise<ConcurrencyResult> {
   const { sequences, promptTokens, tokens, repetitions } = { ...defaults, ...options }
   const { signal, onProgress } = options
+  if (signal) setMaxListeners(0, signal) // one for each sequence
   const model = await (options.openModel ?? (() => open(options)))()
   try {
     const rows: ConcurrencyRow[] = []
@@ -105,16 +107,27 @@ async function measure(model: Model, round: Round): Promise<number> {
   const pasts: ModelCache[] = []
   try {
     for (const prompt of isShared ? prompts.slice(0, 1) : prompts) pasts.push(await read(model, prompt))
-    const times: number[] = []
-    let decoded = 0
-    for (let i = -1; i < repetitions; i++) {
+    const once = async () => {
       const begin = performance.now()
+      const { passes } = await model.ledger()
       const answers = prompts.map((prompt, j) => answer(model, { prompt, past: pasts[isShared ? 0 : j]! }, round))
-      decoded = (await settleAll(answers)).reduce((sum, length) => sum + length, 0)
+      const decoded = (await settleAll(answers)).reduce((sum, length) => sum + length, 0)
       signal?.throwIfAborted()
-      if (i >= 0) times.push(performance.now() - begin) // the first round warms up
+      return { decoded, milliseconds: performance.now() - begin, passes: (await model.ledger()).passes - passes }
     }
-    return decoded / (median(times) / 1000)
+    // Until passes are merged, that is, until the runner has seen that it pays.
+    for (let i = 0, isWarm = false; i < 8 && !isWarm; i++) {
+      const { decoded, passes } = await once()
+      isWarm = count === 1 || passes * 2 <= decoded
+    }
+    const times: number[] = []
+    let tokens = 0
+    for (let i = 0; i < repetitions; i++) {
+      const { decoded, milliseconds } = await once()
+      tokens = decoded
+      times.push(milliseconds)
+    }
+    return tokens / (median(times) / 1000)
   } finally {
     for (const past of pasts) await past.dispose()
   }
