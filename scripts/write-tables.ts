@@ -5,6 +5,7 @@ import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/recor
 import {
   acceptanceTable,
   certificateTable,
+  concurrencyTable,
   costCurveTable,
   markdown,
   methodRuns,
@@ -53,6 +54,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     perplexity: measured(perplexityTable(records), newest(records, "perplexity")),
     "start-up": measured(startUpTable(records), newest(records, "start-up")),
     profile: measured(profileTable(records), newest(records, "profile")),
+    concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
     "cost-curve": measured(costCurveTable(records), curves),
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
+import type { ConcurrencyResult } from "./concurrency.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
 import type { PerplexityResult } from "./perplexity.ts"
 import type { ProfileResult } from "./profile.ts"
@@ -10,7 +11,13 @@ import type { StartUpResult } from "./start-up.ts"
 import type { BenchResult } from "./types.ts"
 import type { CertificateRecord } from "./verify-methods.ts"
 
-export type BenchRecord = BenchResult | CertificateRecord | PerplexityResult | ProfileResult | StartUpResult
+export type BenchRecord =
+  | BenchResult
+  | CertificateRecord
+  | ConcurrencyResult
+  | PerplexityResult
+  | ProfileResult
+  | StartUpResult
 
 export interface Described extends Source {
   readonly machine: Machine
@@ -24,6 +31,7 @@ export function recordName(record: BenchRecord): string {
   const what = {
     bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
     certificate: () => certificateName(record as CertificateRecord),
+    concurrency: () => `${(record as ConcurrencyResult).weights}-${threads(record)}`,
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),

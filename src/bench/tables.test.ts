@@ -5,7 +5,16 @@ import { join } from "node:path"
 import { expect, test } from "vitest"
 import { machineSlug } from "./machine.ts"
 import { readRecords, recordName, saveRecord } from "./record.ts"
-import { costCurveTable, markdown, newest, percent, perplexityTable, provenance, speedTable } from "./tables.ts"
+import {
+  concurrencyTable,
+  costCurveTable,
+  markdown,
+  newest,
+  percent,
+  perplexityTable,
+  provenance,
+  speedTable,
+} from "./tables.ts"
 import { benchRecord, perplexityRecord, profileRecord, records, startUpRecord } from "./test-records.ts"
 import type { BenchResult } from "./types.ts"
 
@@ -17,6 +26,7 @@ test("names say date, machine and what was measured", () => {
     "2026-01-02-test-co-2-cores-perplexity-tiny-model-valid.txt.json",
     "2026-01-02-test-co-2-cores-start-up-tiny-model-2-threads.json",
     "2026-01-02-test-co-2-cores-profile-tiny-model-q8-2-threads.json",
+    "2026-01-02-test-co-2-cores-concurrency-tiny-model-q8-2-threads.json",
   ])
   expect(machineSlug({ cpu: "Intel Xeon CPU @ 2.20GHz", cores: 4 })).toBe("xeon-4-cores")
 })
@@ -61,7 +71,7 @@ test("records come back as they were saved, oldest first", async () => {
   const later = { ...benchRecord, date: "2026-02-01T00:00:00.000Z", threads: 1 }
   for (const record of [later, ...records]) await saveRecord(record, { folder: join(folder, "deep", "er") })
   const read = await readRecords(join(folder, "deep", "er"))
-  expect(read).toHaveLength(5)
+  expect(read).toHaveLength(6)
   expect(read.at(-1)).toMatchObject({ date: later.date, threads: 1 })
   expect(read).toContainEqual(startUpRecord)
   expect(readdirSync(join(folder, "deep", "er")).filter((name) => !name.endsWith(".json"))).toEqual([])
@@ -91,6 +101,10 @@ test("tables hold what the records say", () => {
     ["q8", "12.600", "+0.80 % (−9.28 % to +10.88 %)"],
   ])
   expect(costCurveTable(records).rows).toEqual([["q8", "2", "10.0", "1.00", "1.10", "1.40", "2.00", "3.40", "6.00"]])
+  expect(concurrencyTable(records).rows).toEqual([
+    ["q8", "2", "1", "50.0", "1.00 ×", "50.0", "1.00 ×"],
+    ["q8", "2", "16", "200.0", "4.00 ×", "250.0", "5.00 ×"],
+  ])
   expect(provenance([benchRecord, perplexityRecord])).toMatch(/^Test .*2026-01-02, commit 0123456789ab$/)
   expect(percent(0.995)).toBe("−0.50 %")
 })

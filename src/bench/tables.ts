@@ -205,6 +205,23 @@ export function costCurveTable(records: readonly BenchRecord[]): Table {
   return { head: ["weights", "threads", "ms of 1 row", ...sizes.map((size) => `${size} rows`)], rows }
 }
 
+export function concurrencyTable(records: readonly BenchRecord[]): Table {
+  const rows = newest(records, "concurrency").flatMap(({ weights, threads, rows: counts }) => {
+    const [one] = counts
+    return counts.map(({ sequences, tokensPerSecond, sharedTokensPerSecond }) => [
+      weights,
+      String(threads),
+      String(sequences),
+      tokensPerSecond.toFixed(1),
+      `${(tokensPerSecond / one!.tokensPerSecond).toFixed(2)} ×`,
+      sharedTokensPerSecond.toFixed(1),
+      `${(sharedTokensPerSecond / one!.sharedTokensPerSecond).toFixed(2)} ×`,
+    ])
+  })
+  const speed = ["tokens/s, own prompts", "to the first", "tokens/s, one prompt", "to the first"]
+  return { head: ["weights", "threads", "sequences", ...speed], rows }
+}
+
 /** Machine, date and commit of what the tables show, a line for each. */
 export function provenance(records: readonly BenchRecord[]): string {
   const lines = records.map(({ machine, date, commit, version }) => {

@@ -1,4 +1,6 @@
 /** Records with made-up numbers, for tests of tables, files and the report. */
+
+import type { ConcurrencyResult } from "./concurrency.ts"
 import type { PerplexityResult } from "./perplexity.ts"
 import type { ProfileResult } from "./profile.ts"
 import type { StartUpResult } from "./start-up.ts"
@@ -131,4 +133,20 @@ export const profileRecord: ProfileResult = {
   operators: [{ name: "MatMulNBits", calls: 121, milliseconds: 8.2 }],
 }
 
-export const records = [benchRecord, perplexityRecord, startUpRecord, profileRecord]
+export const concurrencyRecord: ConcurrencyResult = {
+  kind: "concurrency",
+  ...source,
+  machine,
+  model,
+  weights: "q8",
+  threads: 2,
+  promptTokens: 256,
+  tokens: 24,
+  repetitions: 3,
+  rows: [
+    { sequences: 1, tokensPerSecond: 50, sharedTokensPerSecond: 50 },
+    { sequences: 16, tokensPerSecond: 200, sharedTokensPerSecond: 250 },
+  ],
+}
+
+export const records = [benchRecord, perplexityRecord, startUpRecord, profileRecord, concurrencyRecord]

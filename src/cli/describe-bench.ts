@@ -3,6 +3,7 @@ import type { BenchRecord } from "../bench/record.ts"
 import {
   acceptanceTable,
   certificateTable,
+  concurrencyTable,
   costCurveTable,
   perplexityTable,
   profileTable,
@@ -16,6 +17,7 @@ export function describeRecord(record: BenchRecord): string {
   if (record.kind === "bench") return describeBench(record)
   const made = {
     certificate: certificateTable,
+    concurrency: concurrencyTable,
     perplexity: perplexityTable,
     profile: profileTable,
     "start-up": startUpTable,

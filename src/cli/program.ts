@@ -76,7 +76,7 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--kv-budget <n>", "with --dry-run: positions all caches may hold (default 32768)", integer(1))
     .option("--server <url>", "have an OpenAI-compatible server answer; OPENAI_API_KEY is its key")
     .option("--server-model <name>", "with --server: the model's name there (default as each request says)")
-    .option("--concurrency <n>", "with --server: requests at a time (default 8)", integer(1, 10000))
+    .option("--concurrency <n>", "requests at a time (default 16; with --server 8)", integer(1, 10000))
     .addHelpText("after", batchHelp)
 
   withServeFlags(verb("serve", "An OpenAI-compatible server.", async () => (await import("./commands/serve.ts")).serve))
@@ -273,6 +273,7 @@ export function createProgram(onCode: (code: number) => void): Command {
       "with --peer: length of the prompt whose reading is timed (default 512)",
       integer(1),
     )
+    .option("--concurrency <n,m,…>", "tokens a second of so many sequences at the same time: 1,2,4,8,16", integers)
     .option("--cost-curve", "measure what a pass of n rows costs")
     .option("--perplexity <file>", "what each weight format (or --weights) does to the perplexity of this text")
     .option("--start-up", "cold processes: time to the first text, and peak memory")

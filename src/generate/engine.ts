@@ -1,14 +1,18 @@
 /** One loaded model and everything that can be done with it. Lives in the worker thread; nothing here knows of threads. */
+import { totalmem } from "node:os"
 import { ForerunError } from "../base/errors.ts"
-import type { Completion, Context } from "../decoding/method.ts"
+import type { Completion, Context, Prompt } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
+import { prefill } from "../decoding/prefill.ts"
 import { readBehind } from "../decoding/read-behind.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
-import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
+import type { Step, StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadContinuation } from "../methods/index.ts"
+import { blockSize } from "../models/builder.ts"
+import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
@@ -16,10 +20,13 @@ import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
+import type { ModelRunner } from "../runtime/pass.ts"
+import { PrefixTree } from "../runtime/prefix-tree.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
+import { Admission } from "./admission.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
@@ -41,6 +48,14 @@ import type {
 } from "./types.ts"
 import { describeVocabulary, type Vocabulary } from "./vocabulary.ts"
 
+interface EngineSettings {
+  readonly info: ModelInfo
+  readonly options: LoadModelOptions
+}
+
+/** Of keys and values of one position, in all layers. */
+const positionBytes = ({ layers, kvHeads, headSize }: ModelConfig): number => layers * kvHeads * headSize * 8
+
 export class Engine {
   readonly info: ModelInfo
   readonly tokenizer: Tokenizer
@@ -54,7 +69,10 @@ export class Engine {
   readonly #ownDrafts = new Map<WeightFormat, Promise<Part>>()
   readonly parts: TrainedParts
 
-  private constructor(target: Part, draft: Part | undefined, { info, part }: { info: ModelInfo; part?: string }) {
+  readonly #admission: Admission
+  readonly #prefixes: PrefixTree | undefined
+
+  private constructor(target: Part, draft: Part | undefined, { info, options }: EngineSettings) {
     this.#target = target
     this.#draft = draft
     this.tokenizer = target.tokenizer
@@ -65,8 +83,12 @@ export class Engine {
       size: vocabulary,
       ending: new Set([...this.tokenizer.eosTokens, ...eosTokens]),
     })
-    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: part })
+    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: options.part })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
+    const { cacheBytes = totalmem() / 4, prefixBytes = 0 } = options
+    this.#admission = new Admission(cacheBytes)
+    const blocks = Math.floor(prefixBytes / (blockSize * positionBytes(info.config)))
+    this.#prefixes = blocks > 0 ? new PrefixTree(this.runner, blocks) : undefined
   }
 
   /** @param options `draft` and `part` are paths here */
@@ -93,7 +115,7 @@ export class Engine {
       loadMs: performance.now() - begin,
       ...(draft ? { draft: draft.info } : {}),
     }
-    return new Engine(target, draft, options.part === undefined ? { info } : { info, part: options.part })
+    return new Engine(target, draft, { info, options })
   }
 
   /** The model that drafts, where one was loaded. */
@@ -114,16 +136,34 @@ export class Engine {
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const n = integer("n", given.n ?? 1, 1, 128)
     const { seed = Math.floor(Math.random() * 2 ** 32) } = given
+    let begun = past
     const sample = (index: number) => {
       const random = createRandom(seed).fork("sample")
       // The first of several is the answer that is alone without the others.
-      return this.#answer(
-        input,
-        { ...given, seed },
-        { signal, past, random: index === 0 ? random : random.fork(index) },
-      )
+      const own = index === 0 ? random : random.fork(index)
+      return this.#answer(input, { ...given, seed }, { signal, past: begun, random: own })
     }
-    return yield* n === 1 ? sample(0) : sampleMany(n, sample)
+    if (n === 1) return yield* sample(0)
+    // They share all of the prompt but its last token.
+    const prompt = await this.#encodePrompt(input, given)
+    const shared = past ? past.fork() : this.runner.openCache()
+    begun = shared
+    try {
+      yield* prefill(this.runner, shared, prompt.subarray(shared.length, -1), { signal })
+      return yield* sampleMany(n, sample)
+    } finally {
+      shared.dispose()
+    }
+  }
+
+  async #encodePrompt(input: PromptInput, given: GenerateOptions): Promise<Int32Array> {
+    const { context } = this.info.config
+    const prompt = await this.encode(input, given)
+    if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
+    if (prompt.length < context) return prompt
+    throw new ForerunError("E_CONTEXT_LENGTH", `the prompt has ${prompt.length} tokens, the context holds ${context}`, {
+      hint: "shorten the prompt, or leave room for at least one token",
+    })
   }
 
   async *#answer(
@@ -143,7 +183,8 @@ export class Engine {
     const method = await loadContinuation(given.method ?? "autoregressive")
     const options = resolveOptions(method, given.options)
     const draft = await this.#draftFor(method.ownDraft?.(options))
-    const models = { target: this.runner, ...(draft ? { draft: draft.runner } : {}) }
+    const target = this.runner.forRun()
+    const models = { target, ...(draft ? { draft: draft.runner } : {}) }
     checkNeeds(method, models)
     const trained = await this.parts.of(method)
     const sampling = validateSampling(given, config.vocabulary)
@@ -156,18 +197,8 @@ export class Engine {
       decode: createStreamDecoder(this.tokenizer, { skipSpecial: true }),
     })
     const expected = encodePrediction(method, given.prediction, this.tokenizer)
-    const prompt = await this.encode(input, given)
-    if (prompt.length === 0) throw new ForerunError("E_INPUT", "the prompt is empty: at least one token is needed")
-    if (prompt.length >= config.context)
-      throw new ForerunError(
-        "E_CONTEXT_LENGTH",
-        `the prompt has ${prompt.length} tokens, the context holds ${config.context}`,
-        {
-          hint: "shorten the prompt, or leave room for at least one token",
-        },
-      )
+    const prompt = await this.#encodePrompt(input, given)
     const maxTokens = Math.min(wanted, config.context - prompt.length)
-    const before = this.runner.ledger.totals()
     const drafting = [draft?.runner.ledger, trained?.ledger].filter((ledger) => ledger !== undefined)
     const draftBefore = drafting.map((ledger) => ledger.totals())
     const tally = createSpeculationTally()
@@ -178,12 +209,8 @@ export class Engine {
     let stopString: string | undefined
     const accepted = new Map<number, number>()
     const costs = await this.costs(draft) // before the cache is forked: nothing is left behind if it fails
-    const begun = past && (yield* readBehind(this.runner, past, prompt, signal))
-    const constraint = await this.#grammars.openIfGiven(given.grammar).catch((thrown: unknown) => {
-      begun?.read.cache.dispose()
-      throw thrown
-    })
-    const run = method.run(begun ?? { tokens: prompt }, {
+    const constraint = await this.#grammars.openIfGiven(given.grammar)
+    const context: Context = {
       models,
       options,
       tokenizer: this.tokenizer,
@@ -195,9 +222,14 @@ export class Engine {
       ...(logprobs === undefined ? {} : { logprobs }),
       ...expected,
       signal,
-    })
+    }
+    const leave = await this.#admission.enter((prompt.length + maxTokens) * positionBytes(config), signal)
+    let begun: Required<Prompt> | undefined
+    let run: ReturnType<typeof method.run> | undefined
     let outcome: Completion | undefined
     try {
+      begun = yield* this.#begin(target, { prompt, past }, signal)
+      run = method.run(begun ?? { tokens: prompt }, context)
       for (;;) {
         const next = await run.next()
         if (next.done) {
@@ -232,9 +264,10 @@ export class Engine {
         if (stopString !== undefined) break
       }
     } finally {
-      await run.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
+      await run?.return({ tokens, reason: "abort" }) // runs the method's finally: its caches go
       begun?.read.cache.dispose()
       constraint?.close()
+      leave()
     }
     const rest = stopper.flush()
     if (rest.stopped === "string") stopString = rest.stopString
@@ -243,7 +276,7 @@ export class Engine {
       yield { type: "text-appended", branch: 0, text: rest.text }
     }
     const end = performance.now()
-    const spent = this.runner.ledger.since(before)
+    const spent = target.ledger.totals()
     const draftPasses = drafting.reduce((sum, ledger, i) => sum + ledger.since(draftBefore[i]!).passes, 0)
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
@@ -267,6 +300,21 @@ export class Engine {
         tokensPerSecond: tokens.length > 1 && decodeMs > 0 ? ((tokens.length - 1) / decodeMs) * 1000 : 0,
       },
       ...(logprobs === undefined ? {} : { logprobs: tokens.map((token) => this.#report(token)) }),
+    }
+  }
+
+  /** The prompt with what is behind a cache that holds its beginning, if there is one. */
+  async *#begin(
+    target: ModelRunner,
+    { prompt, past }: { readonly prompt: Int32Array; readonly past: KvCache | undefined },
+    signal: AbortSignal,
+  ): AsyncGenerator<Step, Required<Prompt> | undefined> {
+    if (past) return yield* readBehind(target, past, prompt, signal)
+    const known = await this.#prefixes?.open(prompt, signal)
+    try {
+      return known && known.length > 0 ? yield* readBehind(target, known, prompt, signal) : undefined
+    } finally {
+      known?.dispose()
     }
   }
 
@@ -299,6 +347,7 @@ export class Engine {
 
   async dispose(): Promise<void> {
     this.#grammars.dispose()
+    this.#prefixes?.dispose()
     await this.parts.dispose()
     await this.#target.dispose()
     await this.#draft?.dispose()

@@ -15,6 +15,7 @@ import type { LoadModelOptions, ModelInfo } from "./types.ts"
  */
 export async function loadModel(name?: string, options: LoadModelOptions = {}): Promise<Model> {
   const { weights, draft, draftWeights, part, adapter, threads, device, signal, offline, onProgress } = options
+  const { cacheBytes, prefixBytes } = options
   for (const [option, format] of Object.entries({ weights, draftWeights }))
     if (format !== undefined && !weightFormats.includes(format))
       throw new ForerunError(
@@ -31,6 +32,9 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
     throw new ForerunError("E_OPTION", `threads must be an integer from 1 to 256; found ${String(threads)}`)
   if (device !== undefined && device !== "cpu" && device !== "webgpu")
     throw new ForerunError("E_OPTION", `device must be cpu or webgpu; found ${JSON.stringify(device)}`)
+  for (const [option, bytes] of Object.entries({ cacheBytes, prefixBytes }))
+    if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= 0))
+      throw new ForerunError("E_OPTION", `${option} must be a number of bytes; found ${String(bytes)}`)
   const find = async (wanted: string | undefined): Promise<string> => {
     onProgress?.({ stage: "finding" })
     const { path } = await findModel(wanted, {
@@ -52,6 +56,8 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
     ...(adapter === undefined ? {} : { adapter: resolve(adapter) }),
     ...(threads === undefined ? {} : { threads }),
     ...(device === undefined ? {} : { device }),
+    ...(cacheBytes === undefined ? {} : { cacheBytes }),
+    ...(prefixBytes === undefined ? {} : { prefixBytes }),
   }
   try {
     const info = await client.call<ModelInfo>(

@@ -26,7 +26,10 @@ export type Call =
   | {
       readonly name: "load"
       readonly path: string
-      readonly options: Pick<LoadModelOptions, "weights" | "draft" | "draftWeights" | "threads" | "device">
+      readonly options: Pick<
+        LoadModelOptions,
+        "weights" | "draft" | "draftWeights" | "threads" | "device" | "cacheBytes" | "prefixBytes"
+      >
     }
   | {
       readonly name: "generate"

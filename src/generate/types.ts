@@ -22,6 +22,10 @@ export interface LoadModelOptions {
   /** Threads of the backend; default: the machine's cores, at most 8. */
   readonly threads?: number
   readonly device?: "cpu" | "webgpu"
+  /** Memory for the caches of answers under way: what would exceed it waits its turn. Default a quarter of the machine's. */
+  readonly cacheBytes?: number
+  /** Memory in which beginnings of prompts are kept, for later prompts that begin alike; default 0. */
+  readonly prefixBytes?: number
   readonly offline?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: LoadProgress) => void

@@ -138,7 +138,7 @@ test("aborted, it keeps what it has; given again, it goes on; nothing is answere
   const out = join(folder, "aborted.jsonl")
   const begin = (signal: AbortSignal, onProgress: (answered: number) => void) =>
     withStore(`${out}.job`, { signal, leaseSeconds: 1 }, (store) =>
-      runJob(store, createLocalExecutor(model), {
+      runJob(store, createLocalExecutor(model, { concurrency: 1 }), {
         ...{ text: text(), out, settings, signal },
         onProgress: ({ answered }) => onProgress(answered),
       }),

@@ -1,5 +1,7 @@
 /** Answers with a model in this process: a group's prefix is read into a cache once, and each request reads on from it. */
 import { createHash } from "node:crypto"
+import { setMaxListeners } from "node:events"
+import { asTheyFinish, createSemaphore } from "../base/at-once.ts"
 import { asForerunError, ForerunError } from "../base/errors.ts"
 import type { Model, ModelCache } from "../generate/model.ts"
 import type { GenerateOptions } from "../generate/types.ts"
@@ -11,8 +13,11 @@ import { answerable } from "./request-options.ts"
 import { type Answer, completed, refused } from "./result.ts"
 import { statusOf } from "./status.ts"
 
-export function createLocalExecutor(model: Model): Executor {
+/** @param options.concurrency requests at a time, whose passes run together; default 16 */
+export function createLocalExecutor(model: Model, options: { readonly concurrency?: number } = {}): Executor {
   const { info } = model
+  const { concurrency = 16 } = options
+  const free = createSemaphore(concurrency)
   const name = info.path.split(/[\\/]/).at(-1)!
 
   async function encode(request: JobRequest, defaults: GenerateOptions): Promise<Int32Array> {
@@ -26,10 +31,9 @@ export function createLocalExecutor(model: Model): Executor {
     )
   }
 
-  /** @param past holds the first of the tokens already */
-  async function read(tokens: Int32Array, past: ModelCache | undefined, signal: AbortSignal): Promise<ModelCache> {
-    const cache = past ? await past.fork() : await model.openCache()
-    for (let start = cache.length; start < tokens.length && !signal.aborted; start += blockSize) {
+  async function read(tokens: Int32Array, signal: AbortSignal): Promise<ModelCache> {
+    const cache = await model.openCache()
+    for (let start = 0; start < tokens.length && !signal.aborted; start += blockSize) {
       const chunk = tokens.slice(start, start + blockSize)
       const pass = await model.forward({ input: { tokens: chunk }, cache, want: { logits: "none" } })
       await pass.keep(Array.from(chunk, (_, row) => row))
@@ -50,15 +54,13 @@ export function createLocalExecutor(model: Model): Executor {
       readonly signal: AbortSignal
     },
   ): Promise<Answer | undefined> {
-    let own: ModelCache | undefined
+    await free.take()
     try {
+      if (signal.aborted) return undefined
       const options = await chooseMethod(answerable(request, defaults).options, request.body)
       const tokens = await encode(request, defaults)
       const seed = options.seed ?? seedOf(job, request)
-      // Several answers share all of the prompt but its last token.
-      if ((options.n ?? 1) > 1) own = await read(tokens.subarray(0, -1), past, signal)
-      const cache = own ?? past
-      const result = await model.generate({ tokens }, { ...options, seed, signal, ...(cache ? { past: cache } : {}) })
+      const result = await model.generate({ tokens }, { ...options, seed, signal, ...(past ? { past } : {}) })
       const answers = result.choices ?? [result]
       if (signal.aborted || answers.some(({ finishReason }) => finishReason === "abort")) return undefined
       return completed(request, answers, { model: name, cachedTokens: past?.length ?? 0 })
@@ -69,30 +71,35 @@ export function createLocalExecutor(model: Model): Executor {
       await model.ledger() // throws when the engine itself is gone: then this is not the request's failure
       return refused(error, status)
     } finally {
-      await own?.dispose()
+      free.give()
     }
   }
 
   return {
     identity: identityOf(model, name),
-    lanes: 1, // more only make sense on a runner that merges passes
+    lanes: concurrency,
     unit: "token",
     encode,
     predictedTokens: (request, defaults) => answerable(request, defaults).options.maxTokens ?? 256,
     async *answer({ job, defaults, prefixLength, requests }: GroupWork, signal): AsyncGenerator<GroupEvent, void> {
       let past: ModelCache | undefined
+      let running: Promise<readonly [JobRequest, Answer | undefined]>[] = []
+      const stop = new AbortController()
+      const ended = AbortSignal.any([signal, stop.signal])
+      setMaxListeners(0, ended) // one for each request
       try {
         if (prefixLength > 0) {
-          past = await read((await encode(requests[0]!, defaults)).subarray(0, prefixLength), undefined, signal)
+          past = await read((await encode(requests[0]!, defaults)).subarray(0, prefixLength), ended)
           yield { type: "prefix-read", tokens: past.length }
         }
-        for (const request of requests) {
-          if (signal.aborted) return
-          const answer = await answerOne(request, { job, defaults, past, signal })
-          if (answer === undefined) return
-          yield { type: "answered", request, answer }
-        }
+        const one = async (request: JobRequest) =>
+          [request, await answerOne(request, { job, defaults, past, signal: ended })] as const
+        running = requests.map(one)
+        for await (const [request, answer] of asTheyFinish(running))
+          if (answer) yield { type: "answered", request, answer }
       } finally {
+        stop.abort()
+        await Promise.allSettled(running)
         await past?.dispose()
       }
     },

@@ -1,4 +1,5 @@
 /** Answers with an OpenAI-compatible server: a group's first request goes alone, so that its prefix is in the server's cache. */
+import { asTheyFinish, createSemaphore } from "../base/at-once.ts"
 import { ForerunError } from "../base/errors.ts"
 import type { GenerateOptions } from "../generate/types.ts"
 import type { Executor, GroupEvent, GroupWork } from "./executor.ts"
@@ -50,22 +51,11 @@ export function createServerExecutor(options: ServerExecutorOptions): Executor {
         // Servers compute what two prompts share twice when both arrive before either was read.
         const first = prefixLength > 0 ? 1 : 0
         for (const request of requests.slice(0, first)) yield await one(request)
-        yield* asTheyFinish(requests.slice(first).map((request) => () => one(request)))
+        yield* asTheyFinish(requests.slice(first).map(one))
       } catch (thrown) {
         if (!(thrown instanceof ForerunError && thrown.code === "E_ABORTED")) throw thrown
       }
     },
-  }
-}
-
-/** Starts all and yields each when it is done. The first failure ends it. */
-async function* asTheyFinish<T>(starts: readonly (() => Promise<T>)[]): AsyncGenerator<T> {
-  const running = new Map(starts.map((start, i) => [i, start().then((value) => ({ i, value }))]))
-  for (const promise of running.values()) promise.catch(() => {}) // reported below, where it is awaited
-  while (running.size > 0) {
-    const { i, value } = await Promise.race(running.values())
-    running.delete(i)
-    yield value
   }
 }
 
@@ -97,21 +87,4 @@ async function encodeBytes({ body }: JobRequest): Promise<Int32Array> {
   const units = isIds ? Int32Array.from(prompt) : Int32Array.from(new TextEncoder().encode(text))
   if (units.length > 0) return units
   throw new RequestError(messages ? "messages" : "prompt", "the prompt is empty", "E_INPUT")
-}
-
-/** At most `count` hold it at a time; the others wait in order. */
-function createSemaphore(count: number) {
-  let free = count
-  const waiting: (() => void)[] = []
-  return {
-    async take(): Promise<void> {
-      if (free > 0) free--
-      else await new Promise<void>((resolve) => waiting.push(resolve))
-    },
-    give(): void {
-      const next = waiting.shift()
-      if (next) next()
-      else free++
-    },
-  }
 }

@@ -1,4 +1,5 @@
 /** A worker: leases groups, has them answered, records each answer, until nothing is left. */
+import { setMaxListeners } from "node:events"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Executor } from "./executor.ts"
 import type { JobStore, Lease, StoredAnswer } from "./job-store.ts"
@@ -20,6 +21,7 @@ export interface WorkOptions {
 export async function work(store: JobStore, executor: Executor, options: WorkOptions): Promise<void> {
   const stop = new AbortController() // the first lane that fails takes the others along
   const signal = AbortSignal.any([options.signal, stop.signal])
+  setMaxListeners(0, signal) // one for each lane
   const lanes = Array.from({ length: executor.lanes }, () =>
     runLane(store, executor, { ...options, signal }).catch((thrown: unknown) => {
       stop.abort()

@@ -19,18 +19,15 @@ import {
   reshape,
   rmsNorm,
   rotary,
-  softcap,
   split,
   subtract,
   transpose,
   type Value,
 } from "../graph/index.ts"
+import { attentionScores, half } from "./attention-scores.ts"
 import { type ModelBuilder, rows } from "./builder.ts"
+import { mergedAttention } from "./merged-attention.ts"
 
-/** onnxruntime sums longer products in steps, whose length depends on the number of columns: those are cut first. */
-const longestSum = 128
-/** onnxruntime takes another kernel, with other bits, for one-row products when alpha is 1; halves are exact. */
-const half = 0.5
 export interface AttentionNorms {
   readonly query: Value
   readonly key: Value
@@ -41,32 +38,23 @@ export interface AttentionNorms {
  * @returns [rows, heads·headSize]
  */
 export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: AttentionNorms): Value {
-  const { heads, kvHeads, headSize, queryScale, attentionSoftcap } = b.config
+  const { heads, kvHeads, headSize } = b.config
   const groups = heads / kvHeads
   const { query, key, value } = projected(b, layer, qkv, norms)
   b.keys[layer] = key
   b.values[layer] = value
+  if (b.merged) return mergedAttention(b, layer, { query, key, value })
 
   // [kvHeads, groups·rows, headSize]: queries that share a key head in one product
   const turned = transpose(query, [1, 0, 2])
   const grouped = groups === 1 ? turned : reshape(turned, [kvHeads, -1, headSize])
   const past = b.past(layer)
   const bias = b.bias(layer)
-  const score = (keys: Value, transBatchB: boolean) => {
-    const alpha = queryScale === 1 ? half : queryScale
-    const options = { alpha, ...(transBatchB ? { transB: true, transBatchB } : {}) }
-    const keyParts = cutHeads(keys, transBatchB ? 2 : -2)
-    const product = cutHeads(grouped, 2)
-      .map((part, i) => fusedMatmul(part, keyParts[i]!, options))
-      .reduce((sum, part) => add(sum, part))
-    const raw = queryScale === 1 ? add(product, product) : product
-    return attentionSoftcap === undefined ? raw : softcap(raw, attentionSoftcap)
-  }
   // Joined before the product: FusedMatMul divides by zero on an empty tail.
   const tailKeys = concat([past.tailKeys, key], 0) // [tail+rows, kvHeads, headSize]
-  const tailScores = add(score(tailKeys, true), bias.tail)
+  const tailScores = add(attentionScores(b, grouped, tailKeys, true), bias.tail)
   const tailValues = concat([past.tailValues, value], 0)
-  const blockScores = add(score(past.blockKeys, false), bias.blocks) // [blocks, kvHeads, queries, 128]
+  const blockScores = add(attentionScores(b, grouped, past.blockKeys, false), bias.blocks) // [blocks, kvHeads, queries, 128]
   const max = maximum(reshape(reduceMax(blockScores, [0, 3]), [kvHeads, -1, 1]), reduceMax(tailScores, -1))
   const weigh = (scores: Value) => exp(subtract(scores, max))
   const [blockWeights, tailWeights] = [weigh(blockScores), weigh(tailScores)]
@@ -76,15 +64,6 @@ export function attention(b: ModelBuilder, layer: number, qkv: Value, norms?: At
   const attended = divide(sums, mass) // [kvHeads, queries, headSize]
   const ungrouped = groups === 1 ? attended : reshape(attended, [heads, -1, headSize])
   return reshape(transpose(ungrouped, [1, 0, 2]), [rows, heads * headSize])
-}
-
-/** Parts of at most `longestSum` along the axis of head sizes; nearly always one. */
-function cutHeads(x: Value, axis: number): Value[] {
-  const size = x.shape.at(axis) as number
-  const count = Math.ceil(size / longestSum)
-  if (count === 1) return [x]
-  const sizes = Array.from({ length: count }, (_, i) => Math.min(longestSum, size - i * longestSum))
-  return split(x, sizes, axis)
 }
 
 /** Cuts qkv into heads, normalises and turns queries and keys. Each [rows, its heads, headSize]. */

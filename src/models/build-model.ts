@@ -36,6 +36,7 @@ export interface ModelGraph {
   readonly ropeTables: readonly RopeTable[]
   readonly windows: readonly (number | undefined)[]
   readonly steerable: boolean
+  readonly merged: boolean
 }
 
 export interface BuildOptions {
@@ -44,12 +45,14 @@ export interface BuildOptions {
    * If costs as much as ten small operators.
    */
   readonly steerable: boolean
+  /** Attention over the pasts of several sequences (merged-attention.ts): same bits, slower for one sequence alone. */
+  readonly merged: boolean
   readonly format: LinearFormat
 }
 
 export function buildModel(config: ModelConfig, source: WeightSource, options: BuildOptions): ModelGraph {
   const family = familyOf(config.family)
-  const b = new ModelBuilder(config, source, options.format)
+  const b = new ModelBuilder(config, source, options.format, options.merged)
   const { graph } = b
   const hidden: Value[] = []
   // Every norm adds and normalises in one operator, the first one too: the same bits wherever a span begins.
@@ -103,7 +106,8 @@ export function buildModel(config: ModelConfig, source: WeightSource, options: B
   graph.output("topValues", values!)
   graph.output("topIndices", indices!)
   graph.output("topLogMass", logMass!)
-  return { graph, config, ropeTables: b.ropeTables, windows: b.windows, steerable: options.steerable }
+  const { steerable, merged } = options
+  return { graph, config, ropeTables: b.ropeTables, windows: b.windows, steerable, merged }
 }
 
 /** Runs the layer only when from ≤ layer < to; otherwise passes the residual on and returns no new cache rows. */

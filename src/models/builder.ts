@@ -1,6 +1,6 @@
 /** What every family builds with: named weights, residuals, inputs that the runtime fills, in one graph under construction. */
 import { ForerunError } from "../base/errors.ts"
-import { add, addRmsNorm, Graph, layerNorm, type Value } from "../graph/index.ts"
+import { add, addRmsNorm, type ElementType, Graph, layerNorm, type Shape, type Value } from "../graph/index.ts"
 import { concatenate } from "../tensor/concatenate.ts"
 import type { ModelConfig, RopeConfig } from "./config.ts"
 import { type Linear, type LinearFormat, matrixOf } from "./linear.ts"
@@ -20,18 +20,14 @@ export interface RopeTable {
   readonly still: number
 }
 
-/** Inputs of the past that all layers share. */
-interface SharedPast {
+/** Always at least one block: where there is none, one whose bias hides it adds exact zeros. (An If costs more.) */
+export interface Past {
   /**
    * Columns of ones, for blocks [blockSize, 1] and for tail and new rows [tail+rows, 1]: they sum the probabilities in
    * the order in which the values are summed.
    */
   readonly blockOnes: Value
   readonly tailOnes: Value
-}
-
-/** Always at least one block: where there is none, one whose bias hides it adds exact zeros. (An If costs more.) */
-export interface Past extends SharedPast {
   /** [blocks, kvHeads, headSize, 128]: transposed, so that their product needs no transposition */
   readonly blockKeys: Value
   /** [blocks, kvHeads, 128, headSize] */
@@ -63,10 +59,12 @@ export class ModelBuilder {
   #vectors = new Map<string, Value>()
   #linears = new Map<string, Linear>()
   #tables: { cos: Value; sin: Value }[] = []
-  #shared: SharedPast | undefined
-  #biases: { tail: Value; blocks: Value }[] = []
+  /** Whether a pass has rows of several sequences (merged-attention.ts). */
+  readonly merged: boolean
+  #inputs = new Map<string, Value>()
 
-  constructor(config: ModelConfig, source: WeightSource, format: LinearFormat) {
+  constructor(config: ModelConfig, source: WeightSource, format: LinearFormat, merged = false) {
+    this.merged = merged
     this.config = config
     this.source = source
     this.#format = format
@@ -178,28 +176,34 @@ export class ModelBuilder {
    * pass size 1 wherever all entries of an axis are alike.
    */
   bias(layer: number): { tail: Value; blocks: Value } {
-    const window = this.config.layer[layer]!.slidingWindow
-    let index = this.windows.indexOf(window)
-    if (index < 0) {
-      index = this.windows.push(window) - 1
-      const queries = `${this.config.heads / this.config.kvHeads}*${rows}`
-      this.#biases.push({
-        tail: this.graph.input(`bias${index}`, "float32", [queries, `${tail}+${rows}`]),
-        blocks: this.graph.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
-      })
+    const index = this.windowOf(layer)
+    const queries = `${this.config.heads / this.config.kvHeads}*${rows}`
+    return {
+      tail: this.input(`bias${index}`, "float32", [queries, `${tail}+${rows}`]),
+      blocks: this.input(`blockBias${index}`, "float32", [blocks, 1, queries, blockSize]),
     }
-    return this.#biases[index]!
+  }
+
+  /** Which of the distinct windows is this layer's. */
+  windowOf(layer: number): number {
+    const window = this.config.layer[layer]!.slidingWindow
+    const known = this.windows.indexOf(window)
+    return known < 0 ? this.windows.push(window) - 1 : known
+  }
+
+  /** An input of the graph that is made when it is first asked for. */
+  input(name: string, type: ElementType, shape: Shape): Value {
+    const value = this.#inputs.get(name) ?? this.graph.input(name, type, shape)
+    this.#inputs.set(name, value)
+    return value
   }
 
   /** The cache of a layer, and what all layers share to read theirs. */
   past(layer: number): Past {
     const { kvHeads, headSize } = this.config
-    this.#shared ??= {
-      blockOnes: this.graph.input("blockOnes", "float32", [blockSize, 1]),
-      tailOnes: this.graph.input("tailOnes", "float32", [`${rows}+${tail}`, 1]),
-    }
     return {
-      ...this.#shared,
+      blockOnes: this.input("blockOnes", "float32", [blockSize, 1]),
+      tailOnes: this.input("tailOnes", "float32", [`${rows}+${tail}`, 1]),
       blockKeys: this.graph.input(`blockKeys${layer}`, "float32", [blocks, kvHeads, headSize, blockSize]),
       blockValues: this.graph.input(`blockValues${layer}`, "float32", [blocks, kvHeads, blockSize, headSize]),
       tailKeys: this.graph.input(`tailKeys${layer}`, "float32", [tail, kvHeads, headSize]),

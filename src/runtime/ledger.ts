@@ -17,6 +17,8 @@ export interface PassRecord {
   readonly rows: number
   readonly layers: number
   readonly logitRows: number
+  /** Sequences that shared the pass; default 1. */
+  readonly members?: number
   readonly bytes: number
   readonly milliseconds: number
 }
@@ -41,7 +43,8 @@ export class Ledger {
     totals.logitRows += pass.logitRows
     totals.bytes += pass.bytes
     totals.milliseconds += pass.milliseconds
-    if (pass.logitRows === pass.rows && pass.rows <= mostRows) this.#remember(pass)
+    const { members = 1 } = pass
+    if (members === 1 && pass.logitRows === pass.rows && pass.rows <= mostRows) this.#remember(pass)
   }
 
   /** Of passes through this many layers. */

@@ -10,7 +10,7 @@ import { createEmbed } from "../models/embedding.ts"
 import { type Checkpoint, checkpointHash } from "../models/files/checkpoint.ts"
 import { linearFormats, type WeightFormat } from "../models/formats.ts"
 import { useDerived, writeAtomically } from "../store/derived-cache.ts"
-import { type GraphFacts, SessionRunner } from "./model-runner.ts"
+import { type GraphFacts, type GraphPowers, SessionRunner } from "./model-runner.ts"
 import type { Session, SessionOptions } from "./session.ts"
 import { createSession } from "./session-node.ts"
 
@@ -22,28 +22,32 @@ const location = "weights.bin"
 
 export interface LoadOptions extends SessionOptions {
   readonly weights: WeightFormat
+  /** Whether it is made for several sequences at once from the start; else when that first pays. */
+  readonly merged?: boolean
   /** Told what takes time. */
   readonly onProgress?: (stage: "hashing" | "converting" | "loading") => void
 }
 
 export async function loadRunner(checkpoint: Checkpoint, options: LoadOptions): Promise<SessionRunner> {
   const embed = createEmbed(checkpoint.config, checkpoint.weights)
-  const make = (steerable: boolean) => loadSession(checkpoint, options, steerable)
-  return new SessionRunner({ ...(await make(false)), embed, rebuild: make })
+  const rebuild = (powers: GraphPowers) => loadSession(checkpoint, options, powers)
+  const begin = performance.now()
+  const made = await rebuild({ steerable: false, merged: options.merged ?? false })
+  return new SessionRunner({ ...made, embed, rebuild, price: performance.now() - begin })
 }
 
-/** A session for a checkpoint, with every power of the graph (`steerable`) or as fast as can be. */
+/** A session for a checkpoint, with some powers of the graph or as fast as can be. */
 export async function loadSession(
   checkpoint: Checkpoint,
   options: LoadOptions,
-  steerable: boolean,
+  powers: GraphPowers,
 ): Promise<{ facts: GraphFacts; session: Session }> {
-  const model = buildModel(checkpoint.config, checkpoint.weights, { steerable, format: linearFormats[options.weights] })
+  const model = buildModel(checkpoint.config, checkpoint.weights, { ...powers, format: linearFormats[options.weights] })
   const serialized = serialize(model.graph, location)
   const { config, ropeTables, windows } = model
-  const facts = { config, ropeTables, windows, steerable }
+  const facts = { config, ropeTables, windows, ...powers }
   const folder =
-    serialized.externalBytes < cacheFrom ? undefined : await converted(checkpoint, options, steerable, serialized)
+    serialized.externalBytes < cacheFrom ? undefined : await converted(checkpoint, options, powers, serialized)
   options.onProgress?.("loading")
   const source = folder
     ? { model: join(folder, "model.onnx") }
@@ -55,13 +59,13 @@ export async function loadSession(
 async function converted(
   checkpoint: Checkpoint,
   options: LoadOptions,
-  steerable: boolean,
+  { steerable, merged }: GraphPowers,
   serialized: SerializedModel,
 ): Promise<string | undefined> {
   const hash = await contentHash(checkpoint, options)
   // The graph is part of the key: a changed model builder never meets old weights.
   const graph = createHash("sha256").update(serialized.model).digest("hex").slice(0, 12)
-  const key = `${hash.slice(0, 24)}-${options.weights}-${steerable ? "steerable-" : ""}v${layoutVersion}-${graph}`
+  const key = `${hash.slice(0, 24)}-${options.weights}-${steerable ? "steerable-" : ""}${merged ? "merged-" : ""}v${layoutVersion}-${graph}`
   return writeAtomically(key, async (folder) => {
     options.onProgress?.("converting")
     const file = await open(join(folder, location), "w")

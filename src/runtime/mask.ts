@@ -69,7 +69,7 @@ function bad(needed: string): never {
 }
 
 /** Whether row `row` sees column `column` (past positions first), window aside. */
-function visibility(mask: Mask, context: MaskContext): (row: number, column: number) => boolean {
+function visibility(mask: Mask, context: Omit<MaskContext, "groups">): (row: number, column: number) => boolean {
   const { past } = context
   if (mask === "bidirectional") return () => true
   if (mask === "causal") return (row, column) => column <= past + row
@@ -83,6 +83,22 @@ function visibility(mask: Mask, context: MaskContext): (row: number, column: num
   return (row, column) => column < past || sees[row * size + column - past] === 1
 }
 
+export interface Sight {
+  /** Whether row `row` sees column `column`: past positions first, then the rows of the pass. */
+  sees(row: number, column: number): boolean
+  /** Whether full blocks may hold positions that a row does not see. */
+  readonly hidesBlocks: boolean
+}
+
+export function sightOf(mask: Mask, window: number | undefined, context: Omit<MaskContext, "groups">): Sight {
+  const { past, positions, pastPositions } = context
+  const visible = visibility(mask, context)
+  if (window === undefined) return { sees: visible, hidesBlocks: typeof mask === "object" && "data" in mask }
+  const positionOf = (column: number) => (column < past ? pastPositions[column]! : positions[column - past]!)
+  const inWindow = (row: number, column: number) => Math.abs(positions[row]! - positionOf(column)) < window
+  return { sees: (row, column) => visible(row, column) && inWindow(row, column), hidesBlocks: true }
+}
+
 const open: Bias = { data: new Float32Array(1), dims: [1, 1] }
 const blocksOf = (value: number): Bias => ({
   data: new Float32Array(blockSize).fill(value),
@@ -94,7 +110,7 @@ const noBlocks = blocksOf(hidden)
 
 /** Biases over the tail and new rows [groups·rows, tail+rows], and over full blocks [blocks, 1, groups·rows, 128]. */
 export function biasesOf(mask: Mask, window: number | undefined, context: MaskContext): { tail: Bias; blocks: Bias } {
-  const { rows, past, positions, pastPositions, groups } = context
+  const { rows, past, groups } = context
   const full = past - (past % blockSize)
   const width = past - full + rows
   const windowed = window !== undefined
@@ -102,14 +118,10 @@ export function biasesOf(mask: Mask, window: number | undefined, context: MaskCo
   if (!windowed && (mask === "bidirectional" || (mask === "causal" && rows === 1)))
     return { tail: open, blocks: seenBlocks }
 
-  const visible = visibility(mask, context)
-  const positionOf = (column: number) => (column < past ? pastPositions[column]! : positions[column - past]!)
-  const inWindow = (row: number, column: number) =>
-    window === undefined || Math.abs(positions[row]! - positionOf(column)) < window
+  const { sees, hidesBlocks } = sightOf(mask, window, context)
   const fill = (first: number, count: number, write: (row: number, column: number, value: number) => void) => {
     for (let row = 0; row < rows; row++)
-      for (let column = 0; column < count; column++)
-        write(row, column, visible(row, first + column) && inWindow(row, first + column) ? 0 : hidden)
+      for (let column = 0; column < count; column++) write(row, column, sees(row, first + column) ? 0 : hidden)
   }
   const tail = new Float32Array(groups * rows * width)
   fill(full, width, (row, column, value) => {
@@ -117,8 +129,7 @@ export function biasesOf(mask: Mask, window: number | undefined, context: MaskCo
   })
   for (let group = 1; group < groups; group++) tail.copyWithin(group * rows * width, 0, rows * width)
   const tailBias = { data: tail, dims: [groups * rows, width] }
-  if (full === 0 || (!windowed && !(typeof mask === "object" && "data" in mask)))
-    return { tail: tailBias, blocks: seenBlocks }
+  if (full === 0 || !hidesBlocks) return { tail: tailBias, blocks: seenBlocks }
 
   const blocks = new Float32Array(full * groups * rows)
   fill(0, full, (row, column, value) => {

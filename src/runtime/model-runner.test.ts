@@ -18,6 +18,7 @@ const tiny: TinyModel = {
   vocabulary: 40,
 }
 const options = { weights: "f32", threads: 1, device: "cpu" } as const
+const plain = { steerable: false, merged: false }
 const checkpoint = tinyCheckpoint(tiny)
 const tokens = Int32Array.from(randomTokens(5, tiny.vocabulary, 1))
 const whole = { input: { tokens }, want: { logits: "all" } } as const
@@ -27,11 +28,11 @@ const span = { input: { tokens }, layers: [0, 1], want: { hidden: [1] } } as con
 async function runnerThat(fails: (steerable: boolean, attempt: number) => boolean) {
   let attempt = 0
   return new SessionRunner({
-    ...(await loadSession(checkpoint, options, false)),
+    ...(await loadSession(checkpoint, options, plain)),
     embed: createEmbed(checkpoint.config, checkpoint.weights),
-    async rebuild(steerable) {
-      if (fails(steerable, ++attempt)) throw new ForerunError("E_IO", "no space left on the disk")
-      return loadSession(checkpoint, options, steerable)
+    async rebuild(powers) {
+      if (fails(powers.steerable, ++attempt)) throw new ForerunError("E_IO", "no space left on the disk")
+      return loadSession(checkpoint, options, powers)
     },
   })
 }

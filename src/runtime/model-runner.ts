@@ -1,25 +1,39 @@
-/** Runs forward passes of one model: the only place compute happens, so the only place cost is counted. */
+/**
+ * Runs forward passes of one model: the only place compute happens, so the only place cost is counted. Passes that are
+ * asked for in the same tick, by runs that know nothing of each other, become one pass of the session.
+ */
 import { asForerunError, ForerunError } from "../base/errors.ts"
 import type { ModelGraph } from "../models/build-model.ts"
 import { blockSize } from "../models/builder.ts"
 import { concatenate } from "../tensor/concatenate.ts"
-import { createFeeder, type Feeder } from "./feeds.ts"
-import { HostCache, type NewRows } from "./kv-cache.ts"
+import { Arena } from "./arena.ts"
+import type { Feeds } from "./common-feeds.ts"
+import { createFeeder } from "./feeds.ts"
+import { HostCache } from "./kv-cache.ts"
 import { Ledger } from "./ledger.ts"
-import { checkMask } from "./mask.ts"
-import type { Ability, ForwardPass, ForwardResult, Matrix, ModelRunner, TopLogits } from "./pass.ts"
-import type { HostTensor, Session } from "./session.ts"
+import { chooseMembers, defaultLimits, type MergeLimits } from "./merge-queue.ts"
+import { createMergedFeeder } from "./merged-feeds.ts"
+import type { Ability, ForwardPass, ForwardResult, ModelRunner } from "./pass.ts"
+import { fetchesOf, inChunks, once, type Ran, resultsOf, wantsInner } from "./pass-results.ts"
+import { type Resolved, resolvePass } from "./resolve-pass.ts"
+import type { Session } from "./session.ts"
 
 /** What the runner needs of the graph it runs. */
-export type GraphFacts = Pick<ModelGraph, "config" | "ropeTables" | "windows" | "steerable">
+export type GraphFacts = Pick<ModelGraph, "config" | "ropeTables" | "windows" | "steerable" | "merged">
+
+/** What a graph can do beside whole passes over one sequence; each makes it slower. */
+export type GraphPowers = Pick<ModelGraph, "steerable" | "merged">
 
 export interface RunnerParts {
   readonly facts: GraphFacts
   readonly session: Session
   /** First layer's input for tokens: [rows · hidden]. */
   readonly embed: (tokens: Int32Array, positions: Int32Array) => Float32Array
-  /** Makes a session anew: with every power, when one is first asked for that the plain graph lacks, or plain again. */
-  readonly rebuild?: (steerable: boolean) => Promise<{ facts: GraphFacts; session: Session }>
+  /** Makes a session anew: with more powers when one is first asked for that the graph lacks, or with fewer again. */
+  readonly rebuild?: (powers: GraphPowers) => Promise<{ facts: GraphFacts; session: Session }>
+  /** What it took to make the session, in milliseconds. */
+  readonly price?: number
+  readonly limits?: MergeLimits
 }
 
 const abilities: ReadonlySet<Ability> = new Set<Ability>([
@@ -34,19 +48,35 @@ const abilities: ReadonlySet<Ability> = new Set<Ability>([
   "top-k",
 ])
 
+/** A pass that waits for its turn. */
+interface Waiting {
+  /** Checked again when it runs if its cache has changed since. */
+  request: Resolved
+  readonly again: () => Resolved
+  /** Of the run that asked for it. */
+  readonly ledger: Ledger | undefined
+  readonly done: (ran: Ran) => void
+  readonly failed: (thrown: unknown) => void
+}
+
 export class SessionRunner implements ModelRunner {
   readonly ledger = new Ledger()
   readonly abilities = abilities
+  readonly arena: Arena
   #parts: RunnerParts
-  #feeder: Feeder
+  #fill: (requests: readonly Resolved[]) => Feeds
   /** The session was given up for another that could not be made. */
   #lost = false
-  /** Passes run one after the other. */
-  #queue: Promise<unknown> = Promise.resolve()
+  /** Milliseconds that a merging graph would have saved so far: at the price of making one, it is made. */
+  #regret = 0
+  #waiting: Waiting[] = []
+  #running: Promise<void> | undefined
 
   constructor(parts: RunnerParts) {
     this.#parts = parts
-    this.#feeder = createFeeder(parts.facts, parts.session)
+    const { layers, kvHeads, headSize } = parts.facts.config
+    this.arena = new Arena({ layers, kvHeads, headSize })
+    this.#fill = this.#filler()
   }
 
   get config() {
@@ -54,175 +84,121 @@ export class SessionRunner implements ModelRunner {
   }
 
   openCache(): HostCache {
-    const { layers, kvHeads, headSize } = this.config
-    return new HostCache({ layers, kvHeads, headSize })
+    return new HostCache(this.arena)
   }
 
   forward(pass: ForwardPass): Promise<ForwardResult> {
-    const run = this.#queue.then(() => this.#forward(pass))
-    this.#queue = run.catch(() => {})
-    return run
+    return this.#forward(pass)
+  }
+
+  /** The same runner for one run among several: its ledger holds that run's share of the passes. */
+  forRun(): ModelRunner {
+    const ledger = new Ledger()
+    return {
+      config: this.config,
+      abilities,
+      ledger,
+      openCache: () => this.openCache(),
+      forward: (pass) => this.#forward(pass, ledger),
+    }
   }
 
   async dispose(): Promise<void> {
-    await this.#queue
+    while (this.#running) await this.#running
     await this.#parts.session.release()
   }
 
-  async #forward(pass: ForwardPass): Promise<ForwardResult> {
-    const request = this.#resolve(pass)
-    if (this.#lost) await this.#use(false)
-    if (!this.#parts.facts.steerable && this.#needsSteering(request)) await this.#makeSteerable()
-    const room = blockSize - (request.past % blockSize)
-    if (request.rows > room && request.mask === "causal") return this.#inChunks(request, room)
-    return this.#single(request)
-  }
-
-  /** Checks a pass against the model and fills in defaults, before anything is allocated. */
-  #resolve(pass: ForwardPass): Resolved {
-    const { config } = this
-    const layers = pass.layers ?? ([0, config.layers] as const)
-    const [from, to] = layers
-    if (![from, to].every(Number.isInteger) || from < 0 || to > config.layers || from > to)
-      bad(`layers [${from}, ${to}) of a model with ${config.layers}`)
-    const values =
-      "tokens" in pass.input ? undefined : "embeddings" in pass.input ? pass.input.embeddings : pass.input.hidden
-    if (from > 0 && "tokens" in pass.input) bad(`a span that starts at layer ${from} needs hidden states, found tokens`)
-    const rows = "tokens" in pass.input ? pass.input.tokens.length : values!.length / config.hidden
-    if (!Number.isInteger(rows) || rows < 1) bad(`input: needs at least one whole row of ${config.hidden} values`)
-    if ("tokens" in pass.input)
-      for (const token of pass.input.tokens)
-        if (token < 0 || token >= config.vocabulary)
-          bad(`token ${token} is outside the vocabulary of ${config.vocabulary}`)
-    const given = pass.cache
-    if (given !== undefined && !(given instanceof HostCache)) bad("cache: needs a cache opened by this model")
-    if (given?.disposed) throw new ForerunError("E_DISPOSED", "the cache was disposed")
-    const past = given?.lengths[Math.min(from, config.layers - 1)] ?? 0
-    for (let layer = from; layer < to; layer++)
-      if (given !== undefined && given.lengths[layer] !== past)
-        bad(`layers [${from}, ${to}) hold caches of different lengths`)
-    if (past + rows > config.context)
-      throw new ForerunError(
-        "E_CONTEXT_LENGTH",
-        `${past} cached and ${rows} new positions exceed the context of ${config.context}`,
+  async #forward(pass: ForwardPass, ledger?: Ledger): Promise<ForwardResult> {
+    const resolve = () => resolvePass(pass, this.config, () => this.openCache())
+    const request = resolve()
+    if (request.rows > blockSize - (request.past % blockSize) && request.mask === "causal")
+      return inChunks(request, this.config.hidden, (part) =>
+        this.#enqueue({ request: part, again: () => part, ledger }),
       )
-    const positions = pass.positions ?? Int32Array.from({ length: rows }, (_, i) => past + i)
-    if (positions.length !== rows) bad(`${rows} rows need ${rows} positions, found ${positions.length}`)
-    for (const position of positions)
-      if (position < 0 || position >= config.context)
-        bad(`position ${position} is outside the context of ${config.context}`)
-    const mask = pass.mask ?? "causal"
-    const window = Math.min(...config.layer.slice(from, to).map((layer) => layer.slidingWindow ?? Infinity))
-    checkMask(mask, rows, past, { window, positions, pastPositions: given?.positions ?? none })
-    const want = pass.want ?? {}
-    const logitRows = rowsWanted(want.logits ?? (want.top ? "last" : "none"), rows)
-    const top = want.top ?? 0
-    if (!Number.isInteger(top) || top < 0 || top > config.vocabulary)
-      bad(`top ${top} of a vocabulary of ${config.vocabulary}`)
-    const hidden = want.hidden ?? []
-    for (const layer of hidden)
-      if (layer !== "final" && !(Number.isInteger(layer) && layer >= from && layer <= to))
-        bad(`hidden state ${layer} of layers [${from}, ${to})`)
-    const cache = given ?? this.openCache() // the first allocation of any size
-    return { input: pass.input, values, rows, cache, past, positions, mask, layers, logitRows, top, hidden }
-  }
-
-  /** A causal run of rows that crosses the end of a block, cut there: each part in turn, on a scratch copy of the cache. */
-  async #inChunks(request: Resolved, room: number): Promise<ForwardResult> {
-    const { rows, cache, logitRows } = request
-    const width = this.config.hidden
-    const scratch = cache.fork()
-    const kept: { start: number; rows: NewRows }[] = []
-    const results: { start: number; rows: number; result: ForwardResult }[] = []
-    try {
-      for (let start = 0, size = room; start < rows; start += size, size = blockSize) {
-        const end = Math.min(rows, start + size)
-        const inside = (row: number) => row >= start && row < end
-        const { result, added } = await this.#run({
-          ...request,
-          input: "tokens" in request.input ? { tokens: request.input.tokens.subarray(start, end) } : request.input,
-          values: request.values?.subarray(start * width, end * width),
-          rows: end - start,
-          cache: scratch,
-          past: request.past + start,
-          positions: request.positions.subarray(start, end),
-          logitRows: logitRows.filter(inside).map((row) => row - start),
-        })
-        scratch.append(range(end - start), added)
-        kept.push({ start, rows: added })
-        results.push({ start, rows: end - start, result })
-      }
-    } finally {
-      scratch.dispose()
-    }
-    const joined = join(results.map(({ result }) => result))
-    return {
-      ...joined,
-      keep: once((chosen) => {
-        for (const { start, rows: added } of kept) {
-          const count = added.positions.length
-          const local = chosen.filter((row) => row >= start && row < start + count).map((row) => row - start)
-          cache.append(local, added)
-        }
-      }, rows),
-    }
-  }
-
-  async #single(request: Resolved): Promise<ForwardResult> {
-    const { result, added } = await this.#run(request)
+    const { result, added } = await this.#enqueue({ request, again: resolve, ledger })
     return { ...result, keep: once((rows) => request.cache.append(rows, added), request.rows) }
   }
 
-  async #run(request: Resolved): Promise<{ result: ForwardResult; added: NewRows }> {
-    const { session } = this.#parts
-    const { rows, positions, mask, cache, layers, logitRows, top, hidden } = request
+  #enqueue(wanted: Pick<Waiting, "request" | "again" | "ledger">): Promise<Ran> {
+    return new Promise((done, failed) => {
+      this.#waiting.push({ ...wanted, done, failed })
+      this.#running ??= this.#drain()
+    })
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await nextTurn() // everybody who was given a result has asked for the next pass by then
+      this.#waiting = this.#waiting.filter(isSound)
+      if (this.#waiting.length === 0) continue
+      const requests = this.#waiting.map(({ request }) => request)
+      const chosen = chooseMembers(requests, this.config.layers, this.#parts.limits ?? defaultLimits)
+      const alone = chosen.length > 1 && !this.#parts.facts.merged && !this.#pays()
+      const members = (alone ? [0] : chosen).map((i) => this.#waiting[i]!)
+      this.#waiting = this.#waiting.filter((one) => !members.includes(one))
+      const milliseconds = await this.#together(members)
+      if (alone) this.#regret += milliseconds / 2
+    }
+    this.#running = undefined // in the same breath as the last look, or a pass that comes between would wait for ever
+  }
+
+  /** Whether a session that merges passes is worth its making. */
+  #pays(): boolean {
+    const { rebuild, price = 0 } = this.#parts
+    return rebuild !== undefined && this.#regret >= price
+  }
+
+  /** A merged pass that fails is run again member by member, so that only the cause of the failure fails. */
+  async #together(members: readonly Waiting[]): Promise<number> {
     const begin = performance.now()
-    const x = "tokens" in request.input ? this.#parts.embed(request.input.tokens, positions) : request.values!
-    const inner = hidden.some((layer) => layer !== "final")
-    const feeds = this.#feeder({ x, positions, mask, cache, layers, logitRows, top, wantHidden: inner })
-    const fetches = ["keys", "values"]
-    if (logitRows.length > 0) fetches.push(...(top > 0 ? ["topValues", "topIndices", "topLogMass"] : ["logits"]))
-    if (inner) fetches.push("hidden")
-    if (hidden.includes("final")) fetches.push("final")
-    const out = await session.run(feeds, fetches)
-    const float = (name: string) => out[name]!.data as Float32Array
-    const width = this.config.hidden
-    const states = new Map<number | "final", Matrix>()
-    for (const layer of hidden) {
-      const data =
-        layer === "final" ? float("final") : float("hidden").subarray(layer * rows * width, (layer + 1) * rows * width)
-      states.set(layer, { data, rows, columns: width })
-    }
-    const bytes = Object.values(out).reduce((sum, tensor) => sum + tensor.data.byteLength, 0)
-    const milliseconds = performance.now() - begin
-    this.ledger.record({ rows, layers: layers[1] - layers[0], logitRows: logitRows.length, bytes, milliseconds })
-    const added = { keys: float("keys"), values: float("values"), stride: rows, positions, layers }
-    const picked = logitRows.length
-    const result = {
-      hidden: states,
-      ...(picked > 0 && top === 0
-        ? { logits: { data: float("logits"), rows: picked, columns: this.config.vocabulary } }
-        : {}),
-      ...(picked > 0 && top > 0 ? { top: topOf(out, picked, top) } : {}),
-      keep: () => {},
-    }
-    return { result, added }
+    const rans = await this.#run(members).catch((thrown: unknown) => {
+      if (members.length === 1) members[0]!.failed(thrown)
+    })
+    if (rans) for (const [i, ran] of rans.entries()) members[i]!.done(ran)
+    else if (members.length > 1) for (const one of members) await this.#together([one])
+    return performance.now() - begin
   }
 
-  /** A part of the layers. */
-  #needsSteering({ layers }: Resolved): boolean {
-    return layers[0] !== 0 || layers[1] !== this.config.layers
+  async #run(members: readonly Waiting[]): Promise<Ran[]> {
+    const requests = members.map(({ request }) => request)
+    await this.#prepare(requests)
+    const begin = performance.now()
+    const feeds = this.#fill(requests)
+    const out = await this.#parts.session.run(feeds, fetchesOf(requests))
+    const rows = requests.reduce((sum, request) => sum + request.rows, 0)
+    const whole = {
+      layers: requests[0]!.layers[1] - requests[0]!.layers[0],
+      members: requests.length,
+      bytes: Object.values(out).reduce((sum, tensor) => sum + tensor.data.byteLength, 0),
+      milliseconds: performance.now() - begin,
+    }
+    const logitRows = requests.reduce((sum, request) => sum + request.logitRows.length, 0)
+    this.ledger.record({ ...whole, rows, logitRows })
+    for (const { request, ledger } of members) {
+      const share = request.rows / rows
+      const [bytes, milliseconds] = [whole.bytes * share, whole.milliseconds * share]
+      ledger?.record({ ...whole, rows: request.rows, logitRows: request.logitRows.length, bytes, milliseconds })
+    }
+    return resultsOf(requests, out, this.config)
   }
 
-  async #makeSteerable(): Promise<void> {
+  /** A session with the powers that these passes need. */
+  async #prepare(requests: readonly Resolved[]): Promise<void> {
+    if (this.#lost) await this.#use({ steerable: false, merged: false })
+    const { steerable, merged } = this.#parts.facts
+    const powers = {
+      steerable: steerable || requests.some(({ layers }) => layers[0] !== 0 || layers[1] !== this.config.layers),
+      merged: merged || requests.length > 1,
+    }
+    if (powers.steerable === steerable && powers.merged === merged) return
     if (!this.#parts.rebuild)
       throw new ForerunError("E_ABILITY", "this model was loaded without layer spans and free masks")
     this.#lost = true
     await this.#parts.session.release() // never two copies of the weights
     try {
-      await this.#use(true)
+      await this.#use(powers)
     } catch (thrown) {
-      await this.#use(false).catch(() => {}) // tried again by the next pass
+      await this.#use({ steerable: false, merged: false }).catch(() => {}) // tried again by the next pass
       const { code, message, hint } = asForerunError(thrown, "E_RUNTIME")
       throw new ForerunError(code, `layer spans and free masks could not be made ready: ${message}`, {
         cause: thrown,
@@ -231,92 +207,73 @@ export class SessionRunner implements ModelRunner {
     }
   }
 
-  async #use(steerable: boolean): Promise<void> {
-    const { facts, session } = await this.#parts.rebuild!(steerable)
+  async #use(powers: GraphPowers): Promise<void> {
+    const { facts, session } = await this.#parts.rebuild!(powers)
     this.#parts = { ...this.#parts, facts, session }
-    this.#feeder = createFeeder(facts, session)
+    this.#fill = this.#filler()
     this.ledger.forgetTimes()
     this.#lost = false
   }
-}
 
-/** A checked pass with its defaults filled in. */
-interface Resolved {
-  readonly input: ForwardPass["input"]
-  /** Embeddings or hidden states, when the input is not tokens. */
-  readonly values: Float32Array | undefined
-  readonly rows: number
-  readonly cache: HostCache
-  readonly past: number
-  readonly positions: Int32Array
-  readonly mask: NonNullable<ForwardPass["mask"]>
-  readonly layers: readonly [number, number]
-  readonly logitRows: readonly number[]
-  readonly top: number
-  readonly hidden: readonly (number | "final")[]
-}
+  #filler(): (requests: readonly Resolved[]) => Feeds {
+    const { facts, session } = this.#parts
+    const common = (requests: readonly Resolved[]) => {
+      let first = 0
+      const rowsOf = ({ rows, logitRows }: Resolved) => {
+        first += rows
+        return logitRows.map((row) => first - rows + row)
+      }
+      const positions = joined(requests, ({ positions }) => positions, Int32Array)
+      return {
+        x: joined(requests, (request) => this.#inputOf(request), Float32Array),
+        positions,
+        layers: requests[0]!.layers,
+        logitRows: requests.flatMap(rowsOf),
+        top: Math.max(...requests.map(({ logitRows, top }) => (logitRows.length > 0 ? top : 0))),
+        wantHidden: requests.some(wantsInner),
+      }
+    }
+    if (facts.merged) {
+      const fill = createMergedFeeder(facts, session)
+      return (requests) => fill({ ...common(requests), members: requests, arena: this.arena })
+    }
+    const fill = createFeeder(facts, session)
+    return (requests) => {
+      const [{ mask, cache }] = requests as readonly [Resolved]
+      const { moves } = this.arena
+      const begin = performance.now()
+      const feeds = fill({ ...common(requests), mask, cache })
+      // A merging graph reads pages wherever they lie.
+      if (this.arena.moves > moves) this.#regret += performance.now() - begin
+      return feeds
+    }
+  }
 
-function bad(problem: string): never {
-  throw new ForerunError("E_INPUT", problem)
-}
-
-const none = new Int32Array(0)
-const range = (count: number) => Array.from({ length: count }, (_, i) => i)
-
-function rowsWanted(want: "last" | "all" | "none" | readonly number[], rows: number): readonly number[] {
-  if (want === "none") return []
-  if (want === "last") return [rows - 1]
-  if (want === "all") return range(rows)
-  for (const row of want) if (!Number.isInteger(row) || row < 0 || row >= rows) bad(`logits of row ${row} of ${rows}`)
-  return want
-}
-
-function once(append: (rows: readonly number[]) => void, count: number): ForwardResult["keep"] {
-  let used = false
-  return (rows) => {
-    if (used) bad("keep was called twice for one pass")
-    for (const row of rows) if (!Number.isInteger(row) || row < 0 || row >= count) bad(`keep row ${row} of ${count}`)
-    used = true
-    append(rows)
+  #inputOf({ input, values, positions }: Resolved): Float32Array {
+    return "tokens" in input ? this.#parts.embed(input.tokens, positions) : values!
   }
 }
 
-function topOf(out: Readonly<Record<string, HostTensor>>, rows: number, top: number): TopLogits {
-  const ids = Int32Array.from(out.topIndices!.data as BigInt64Array, Number)
-  const logMasses = out.topLogMass!.data as Float32Array
-  return { values: out.topValues!.data as Float32Array, ids, logMasses, rows, top }
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** One array of all parts; a single part as it is. */
+function joined<T extends Float32Array | Int32Array>(
+  requests: readonly Resolved[],
+  part: (request: Resolved) => T,
+  make: new (length: number) => T,
+): T {
+  return requests.length === 1 ? part(requests[0]!) : concatenate<never>(requests.map(part) as never[], make as never)
 }
 
-/** Results of consecutive chunks as one. */
-function join(results: readonly ForwardResult[]): ForwardResult {
-  const stack = (parts: (Matrix | undefined)[]): Matrix | undefined => {
-    const present = parts.filter((part) => part !== undefined)
-    if (present.length === 0) return undefined
-    const data = concatenate(
-      present.map((part) => part.data),
-      Float32Array,
-    )
-    return { data, rows: present.reduce((sum, part) => sum + part.rows, 0), columns: present[0]!.columns }
+/** Checks a pass again whose cache has changed since; one that can no longer run fails. */
+function isSound(waiting: Waiting): boolean {
+  const { cache, layers, past } = waiting.request
+  if (!cache.disposed && (cache.lengths[Math.min(layers[0], cache.lengths.length - 1)] ?? 0) === past) return true
+  try {
+    waiting.request = waiting.again()
+    return true
+  } catch (thrown) {
+    waiting.failed(thrown)
+    return false
   }
-  const hidden = new Map<number | "final", Matrix>()
-  for (const key of results[0]!.hidden.keys()) hidden.set(key, stack(results.map((result) => result.hidden.get(key)))!)
-  const logits = stack(results.map((result) => result.logits))
-  const tops = results.map((result) => result.top).filter((top) => top !== undefined)
-  const top = tops[0] && {
-    values: concatenate(
-      tops.map((part) => part.values),
-      Float32Array,
-    ),
-    ids: concatenate(
-      tops.map((part) => part.ids),
-      Int32Array,
-    ),
-    logMasses: concatenate(
-      tops.map((part) => part.logMasses),
-      Float32Array,
-    ),
-    rows: tops.reduce((sum, part) => sum + part.rows, 0),
-    top: tops[0].top,
-  }
-  return { hidden, ...(logits ? { logits } : {}), ...(top ? { top } : {}), keep: () => {} }
 }

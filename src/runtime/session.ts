@@ -1,7 +1,7 @@
 /** The narrow waist between Forerun and a backend: tensors in, tensors out. */
 
-export type HostType = "float32" | "float64" | "int64" | "bool" | "uint8"
-export type HostData = Float32Array | Float64Array | BigInt64Array | Uint8Array
+export type HostType = "float32" | "float64" | "int32" | "int64" | "bool" | "uint8"
+export type HostData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array
 
 /** Opaque to the runtime; made by the backend that will read it. */
 export interface HostTensor {

@@ -96,5 +96,6 @@ export const oneFormatEach: readonly Case[] = models.map((model, i) => {
   return own[i % own.length]!
 })
 
-export const openCase = ({ model, weights }: Case, threads = 2): Promise<SessionRunner> =>
-  loadRunner(tinyCheckpoint(model), { weights, threads, device: "cpu" })
+/** @param merged whether its graph is made for several sequences at once */
+export const openCase = ({ model, weights }: Case, threads = 2, merged = false): Promise<SessionRunner> =>
+  loadRunner(tinyCheckpoint(model), { weights, threads, device: "cpu", merged })

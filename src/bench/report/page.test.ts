@@ -28,7 +28,7 @@ function wellFormed(html: string): string[] {
 test("is well-formed and holds a chart for each kind of record", () => {
   const page = reportPage(records)
   const met = wellFormed(page)
-  expect(met.filter((name) => name === "svg")).toHaveLength(9)
+  expect(met.filter((name) => name === "svg")).toHaveLength(10)
   for (const words of [
     "1.50×",
     "reading 512",

@@ -5,6 +5,7 @@ import { ForerunError } from "../../base/errors.ts"
 import { escapeText } from "../../base/svg.ts"
 import type { BenchRecord } from "../record.ts"
 import {
+  concurrencyTable,
   costCurveTable,
   newest,
   percent,
@@ -32,7 +33,7 @@ export async function writeReport(records: readonly BenchRecord[], folder: strin
 }
 
 export function reportPage(records: readonly BenchRecord[]): string {
-  const sections = [methods, acceptance, predictions, costs, peers, perplexities, startUps, profiles]
+  const sections = [methods, acceptance, predictions, costs, concurrency, peers, perplexities, startUps, profiles]
     .map((make) => make(records))
     .join("\n")
   const models = [...new Set(records.map(({ model }) => model.file))].join(", ")
@@ -88,6 +89,22 @@ function costs(records: readonly BenchRecord[]): string {
   const words = "What a pass of several rows costs, in passes of one row. A flat line would make drafts free to verify."
   const chart = lineChart("Cost of a pass by rows", series, { x: "rows in one pass", y: "cost relative to one row" })
   return section({ title: "Cost of rows", words, chart, table: costCurveTable(records), from })
+}
+
+function concurrency(records: readonly BenchRecord[]): string {
+  const from = newest(records, "concurrency")
+  if (from.length === 0) return ""
+  const series = from.flatMap(({ weights, threads, rows }) => {
+    const label = `${weights}, ${threadsOf(threads)}`
+    return [
+      { label: `${label}, own`, points: rows.map((row) => [row.sequences, row.tokensPerSecond] as const) },
+      { label: `${label}, one`, points: rows.map((row) => [row.sequences, row.sharedTokensPerSecond] as const) },
+    ]
+  })
+  const words =
+    "Tokens a second of all sequences that decode at the same time: each behind a prompt of its own, and all behind one, which is then read once a pass for all of them."
+  const chart = lineChart("Speed by sequences", series, { x: "sequences at the same time", y: "tokens a second" })
+  return section({ title: "Several sequences", words, chart, table: concurrencyTable(records), from })
 }
 
 function perplexities(records: readonly BenchRecord[]): string {

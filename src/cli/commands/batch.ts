@@ -91,10 +91,10 @@ function withExecutor(
   use: (executor: Executor, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   if (flags.server !== undefined) return withServer(flags.server, flags, use)
-  for (const name of ["serverModel", "concurrency"] as const)
-    if (flags[name] !== undefined)
-      throw usageError(`--${name === "concurrency" ? name : "server-model"} goes with --server`)
-  return withModel(flags, output, (model, signal) => use(createLocalExecutor(model), signal))
+  const { serverModel, concurrency } = flags
+  if (serverModel !== undefined) throw usageError("--server-model goes with --server")
+  const options = concurrency === undefined ? {} : { concurrency }
+  return withModel(flags, output, (model, signal) => use(createLocalExecutor(model, options), signal))
 }
 
 /** Options of the verb's own method say how to plan; another method answers each request. */

@@ -1,5 +1,6 @@
 /** forerun bench: measures methods side by side and against other engines, and what a model costs by itself. */
 
+import { measureConcurrency } from "../../bench/concurrency.ts"
 import { guarded } from "../../bench/guarded.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
 import { measureProfile } from "../../bench/profile.ts"
@@ -27,6 +28,7 @@ interface Flags extends EngineFlags {
   readonly peer?: readonly string[]
   readonly contexts?: readonly number[]
   readonly prefillTokens?: number
+  readonly concurrency?: readonly number[]
   readonly costCurve?: boolean
   readonly perplexity?: string
   readonly startUp?: boolean
@@ -104,9 +106,19 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   return wanted
 }
 
-/** What a model costs by itself: perplexity by format, start-up, and where a step's time goes. */
+/** What a model costs by itself: perplexity by format, start-up, several sequences, and where a step's time goes. */
 async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
-  const { perplexity: textFile, startUp, profile, model: name, weights, threads, repetitions, offline } = flags
+  const {
+    perplexity: textFile,
+    startUp,
+    profile,
+    concurrency: sequences,
+    model: name,
+    weights,
+    threads,
+    repetitions,
+    offline,
+  } = flags
   const some = { ...watch, ...(threads === undefined ? {} : { threads }) }
   const wanted: Measurement[] = []
   if (textFile !== undefined) {
@@ -122,6 +134,17 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
       }),
     )
   }
+  if (sequences !== undefined)
+    wanted.push(() =>
+      measureConcurrency({
+        ...some,
+        sequences,
+        ...(name === undefined ? {} : { model: name }),
+        ...(weights === undefined ? {} : { weights }),
+        ...(repetitions === undefined ? {} : { repetitions }),
+        ...(offline === undefined ? {} : { offline }),
+      }),
+    )
   if (!startUp && !profile) return wanted
   const { path: model } = await findModel(name, { signal: watch.signal, ...(offline === undefined ? {} : { offline }) })
   const again = repetitions === undefined ? {} : { repetitions }

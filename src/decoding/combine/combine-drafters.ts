@@ -49,11 +49,17 @@ export function combineDrafters(sources: readonly DraftSource[], cost: RowCost, 
     own = []
   }
 
+  const wanted = [...new Set(sources.flatMap(({ drafter }) => drafter.wantHidden ?? []))]
   return {
-    wantHidden: [...new Set(sources.flatMap(({ drafter }) => drafter.wantHidden ?? []))],
-    read(start, pass) {
-      for (const { drafter } of sources) drafter.read?.(start, pass)
-    },
+    // Only where one looks at the prompt's passes: a prompt that was read before is not read again for nobody.
+    ...(wanted.length > 0 ? { wantHidden: wanted } : {}),
+    ...(sources.some(({ drafter }) => drafter.read)
+      ? {
+          read(start, pass) {
+            for (const { drafter } of sources) drafter.read?.(start, pass)
+          },
+        }
+      : {}),
     propose,
     observe,
     dispose() {

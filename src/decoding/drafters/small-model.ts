@@ -87,11 +87,14 @@ export async function openSmallModel(context: SmallModelContext): Promise<Opened
   const projection = partTensor(context, projectionName, [-1, target.config.hidden])
   const ids = vocabularyOf(partTensor(context, vocabularyName, [-1]).values, wide)
   const config = smallModelConfig(sizesOf(context, projection.shape[0]!, ids.length), target.config)
-  const model = buildModel(config, weightsOf(context, config), { steerable: false, format: linearFormats.q8 })
+  const model = buildModel(config, weightsOf(context, config), {
+    ...{ steerable: false, merged: false },
+    format: linearFormats.q8,
+  })
   const session = sessionOver(await context.openGraph(model.graph))
-  const { ropeTables, windows, steerable } = model
+  const { ropeTables, windows, steerable, merged } = model
   // Tokens come from the whole vocabulary; the rows of logits are as long as the part of it, until they are spread.
-  const facts = { config: { ...config, vocabulary: wide }, ropeTables, windows, steerable }
+  const facts = { config: { ...config, vocabulary: wide }, ropeTables, windows, steerable, merged }
   const inner = new SessionRunner({ facts, session, embed: projected(target.embed, projection) })
   return {
     runner: {

@@ -41,6 +41,16 @@ export function scatterAddRows(x: Value, indices: Value, updates: Value): Value 
   })[0]!
 }
 
+/** x with the rows at `indices` (int64 [n, k], over the first k axes) replaced by `updates` [n, the rest of x]. */
+export function scatterRows(x: Value, indices: Value, updates: Value): Value {
+  requireType("scatterRows", ["int64"], indices)
+  requireSameType("scatterRows", x, updates)
+  const [count, depth] = indices.shape
+  if (typeof depth !== "number" || !shapeEqual(updates.shape, [count!, ...x.shape.slice(depth)]))
+    fail("scatterRows", "updates need one row for each index", x, indices, updates)
+  return x.graph.node("ScatterND", [x, indices, updates], [{ type: x.type, shape: x.shape }])[0]!
+}
+
 function sameOutside(op: string, axis: number, x: Value, indices: Value): void {
   const fits = x.shape.every((dim, i) => i === axis || dimEqual(dim, indices.shape[i] ?? -1))
   if (x.shape.length !== indices.shape.length || !fits) fail(op, `shapes differ outside axis ${axis}`, x, indices)
