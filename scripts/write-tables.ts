@@ -79,6 +79,14 @@ export function methodsTable(methods: readonly AnyMethod[]): Table {
   return { head: ["method", "works today", "promise", "needs", "paper"], rows: [...works, ...rows] }
 }
 
+/** Methods with trained weights need a training first, unless weights for SmolLM2 come with the package. */
+function worksToday({ part }: AnyMethod): string {
+  if (part === undefined) return "yes"
+  return existsSync(fileURLToPath(new URL(`../weights/${part.recipe}`, import.meta.url)))
+    ? "yes, with weights for SmolLM2"
+    : "once trained"
+}
+
 function cite({ title, authors, year, arxiv, venue }: Paper): string {
   const link = arxiv === undefined ? title : `[${title}](https://arxiv.org/abs/${arxiv})`
   return `${authors} ${year}, ${link}${venue === undefined ? "" : `, ${venue}`}`
