@@ -66,7 +66,7 @@ const measured = (table: Table, from: readonly BenchRecord[]) =>
 export function methodsTable(methods: readonly AnyMethod[]): Table {
   const works = methods.map((method) => [
     `\`${method.name}\``,
-    "yes",
+    worksToday(method),
     method.promise(resolveOptions(method)),
     Object.entries(method.needs)
       .map(([role, abilities]) => (abilities.length > 0 ? `${role}: ${abilities.join(", ")}` : role))

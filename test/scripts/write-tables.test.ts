@@ -34,7 +34,16 @@ test("a name nobody writes and markers that do not pair are errors", async () =>
 
 test("without records the tables say so", async () => {
   const regions = await makeRegions([])
-  const measured = ["acceptance", "certificates", "cost-curve", "method-speed", "perplexity", "profile", "speed"]
+  const measured = [
+    "acceptance",
+    "certificates",
+    "concurrency",
+    "cost-curve",
+    "method-speed",
+    "perplexity",
+    "profile",
+    "speed",
+  ]
   expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods"].sort())
   for (const name of measured) expect(regions[name]).toBe("Not measured yet.")
 })
