@@ -1,6 +1,7 @@
 /** A worker: leases groups, has them answered, records each answer, until nothing is left. */
 import { setMaxListeners } from "node:events"
 import { setTimeout as sleep } from "node:timers/promises"
+import { createSemaphore } from "../base/at-once.ts"
 import type { Executor } from "./executor.ts"
 import type { JobStore, Lease, StoredAnswer } from "./job-store.ts"
 import { storedAnswer } from "./prepare-job.ts"
@@ -22,8 +23,10 @@ export async function work(store: JobStore, executor: Executor, options: WorkOpt
   const stop = new AbortController() // the first lane that fails takes the others along
   const signal = AbortSignal.any([options.signal, stop.signal])
   setMaxListeners(0, signal) // one for each lane
+  // Lanes look for work one after the other: many that find none would keep a shared store busy with their questions.
+  const looking = createSemaphore(1)
   const lanes = Array.from({ length: executor.lanes }, () =>
-    runLane(store, executor, { ...options, signal }).catch((thrown: unknown) => {
+    runLane({ store, executor, looking }, { ...options, signal }).catch((thrown: unknown) => {
       stop.abort()
       throw thrown
     }),
@@ -32,14 +35,34 @@ export async function work(store: JobStore, executor: Executor, options: WorkOpt
   for (const lane of ended) if (lane.status === "rejected") throw lane.reason
 }
 
-async function runLane(store: JobStore, executor: Executor, options: WorkOptions): Promise<void> {
+interface Place {
+  readonly store: JobStore
+  readonly executor: Executor
+  readonly looking: ReturnType<typeof createSemaphore>
+}
+
+async function runLane(place: Place, options: WorkOptions): Promise<void> {
+  while (!options.signal.aborted) {
+    const found = await look(place, options)
+    if (found === "end") return
+    if (found !== "nothing") await answerGroup(place.store, place.executor, found, options)
+  }
+}
+
+/** A lease; "nothing" after a while without one; "end" when none will come. */
+async function look({ store, executor, looking }: Place, options: WorkOptions): Promise<Lease | "nothing" | "end"> {
   const { job, stay = false, signal, pollMs = 200 } = options
-  const waitedFor = job === undefined ? { identity: executor.identity } : { job }
-  while (!signal.aborted) {
+  await looking.take()
+  try {
+    if (signal.aborted) return "end"
     const lease = await store.lease(executor.identity)
-    if (lease) await answerGroup(store, executor, lease, options)
-    else if (!stay && (await store.unanswered(waitedFor)) === 0) return
-    else await sleep(pollMs, undefined, { signal }).catch(() => {})
+    if (lease) return lease
+    if (!stay && (await store.unanswered(job === undefined ? { identity: executor.identity } : { job })) === 0)
+      return "end"
+    await sleep(pollMs, undefined, { signal }).catch(() => {})
+    return "nothing"
+  } finally {
+    looking.give()
   }
 }
 
