@@ -17,7 +17,7 @@ import type { WeightFormat } from "../models/formats.ts"
 import { contentHash, loadRunner } from "../runtime/load-runner.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { type Answer, type AnswerWindows, windowOf } from "./answers.ts"
-import type { Data } from "./recipe.ts"
+import type { Data, RecipeContext } from "./recipe.ts"
 
 /** Layers run before the state is taken (0: the first layer's input), or "final": after the norm behind the last. */
 export type FeatureLayer = number | "final"
@@ -93,6 +93,31 @@ export async function computeFeatures(request: FeatureRequest): Promise<Features
   }
   const paths = Array.from({ length: done }, (_, i) => pathOf(i))
   return readFeatures({ ...request, answers: request.answers.slice(0, done * piece) }, paths)
+}
+
+/**
+ * The target's final states for a recipe's answers, in the folder that its option `features` names (recipes share one)
+ * or in its own. Told a tenth at a time.
+ * @throws as computeFeatures
+ */
+export function finalStates(
+  { target, options, folder, threads, signal, note }: RecipeContext,
+  request: Pick<FeatureRequest, "answers" | "length" | "seconds">,
+): Promise<Features> {
+  let told = -1
+  return computeFeatures({
+    ...request,
+    target,
+    layers: ["final"],
+    folder: options.features === "" ? join(folder, "features") : String(options.features),
+    threads,
+    signal,
+    onProgress(done, total) {
+      const tenth = Math.floor((done / total) * 10)
+      if (tenth > told) note(`hidden states: ${done} of ${total} pieces`)
+      told = Math.max(told, tenth)
+    },
+  })
 }
 
 async function keyOf({ target, answers, layers, length, weights = "q8" }: FeatureRequest): Promise<string> {

@@ -1,10 +1,8 @@
 /** Dovetail: a deeper feature drafter, on a device of its own, for a target that verifies small trees elsewhere. */
-import { fixedBudget } from "../../decoding/draft-budget.ts"
-import { type DraftPart, openDraftPart } from "../../decoding/features/draft-part.ts"
-import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
+import { openDraftPart } from "../../decoding/features/draft-part.ts"
+import { type FeatureOptions, speculateFeatures } from "../../decoding/features/speculate-features.ts"
 import { beamShape } from "../../decoding/features/tree-shape.ts"
-import type { Method, OptionValues } from "../../decoding/method.ts"
-import { speculate } from "../../decoding/speculate.ts"
+import type { Method } from "../../decoding/method.ts"
 
 export const dovetail: Method = {
   name: "dovetail",
@@ -38,21 +36,11 @@ export const dovetail: Method = {
   trained: true,
   part: { recipe: "dovetail", open: openDraftPart },
   run(prompt, context) {
-    const { nodes, depth, width, size } = context.options as Options
-    const drafter = createFeatureDrafter({
-      part: context.part as DraftPart,
-      shape: () => beamShape({ width, least: 0 }),
-      depth,
-      ...(size === "cost" ? { cost: context.cost } : {}),
-      signal: context.signal,
-    })
-    return speculate(prompt, context, { drafter, budget: fixedBudget(depth, nodes) })
+    const { width } = context.options as Options
+    return speculateFeatures(prompt, context, () => beamShape({ width, least: 0 }))
   },
 }
 
-interface Options extends OptionValues {
-  readonly nodes: number
-  readonly depth: number
+interface Options extends FeatureOptions {
   readonly width: number
-  readonly size: string
 }

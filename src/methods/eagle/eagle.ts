@@ -1,10 +1,8 @@
 /** Speculates with one small layer that continues the target's own features, token by token. */
-import { fixedBudget } from "../../decoding/draft-budget.ts"
-import { type DraftPart, openDraftPart } from "../../decoding/features/draft-part.ts"
-import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
+import { openDraftPart } from "../../decoding/features/draft-part.ts"
+import { type FeatureOptions, speculateFeatures } from "../../decoding/features/speculate-features.ts"
 import { beamShape, eagleTree, staticShape, type TreeShape } from "../../decoding/features/tree-shape.ts"
-import type { Method, OptionValues } from "../../decoding/method.ts"
-import { speculate } from "../../decoding/speculate.ts"
+import type { Method } from "../../decoding/method.ts"
 
 export const eagle: Method = {
   name: "eagle",
@@ -43,18 +41,7 @@ export const eagle: Method = {
   },
   trained: true,
   part: { recipe: "eagle", open: openDraftPart },
-  run(prompt, context) {
-    const { depth, nodes, size } = context.options as Options
-    const shape = shapeOf(context.options as Options)
-    const drafter = createFeatureDrafter({
-      part: context.part as DraftPart,
-      shape,
-      depth,
-      ...(size === "cost" ? { cost: context.cost } : {}),
-      signal: context.signal,
-    })
-    return speculate(prompt, context, { drafter, budget: fixedBudget(depth, nodes) })
-  },
+  run: (prompt, context) => speculateFeatures(prompt, context, shapeOf(context.options as Options)),
 }
 
 const fixed = staticShape(eagleTree)
@@ -64,11 +51,8 @@ function shapeOf({ tree, width, least }: Options): () => TreeShape {
   return () => beamShape({ width: tree === "chain" ? 1 : width, least: tree === "chain" ? 0 : least })
 }
 
-interface Options extends OptionValues {
+interface Options extends FeatureOptions {
   readonly tree: string
-  readonly depth: number
   readonly width: number
-  readonly nodes: number
   readonly least: number
-  readonly size: string
 }

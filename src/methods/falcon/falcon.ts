@@ -1,10 +1,8 @@
 /** Speculates with one small layer that continues the target's features several tokens at a time. */
-import { fixedBudget } from "../../decoding/draft-budget.ts"
-import { type DraftPart, openDraftPart } from "../../decoding/features/draft-part.ts"
-import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
+import { openDraftPart } from "../../decoding/features/draft-part.ts"
+import { type FeatureOptions, speculateFeatures } from "../../decoding/features/speculate-features.ts"
 import { beamShape, staticShape, type TreeShape } from "../../decoding/features/tree-shape.ts"
-import type { Method, OptionValues } from "../../decoding/method.ts"
-import { speculate } from "../../decoding/speculate.ts"
+import type { Method } from "../../decoding/method.ts"
 import { falconTree } from "./falcon-tree.ts"
 
 export const falcon: Method = {
@@ -40,18 +38,7 @@ export const falcon: Method = {
   },
   trained: true,
   part: { recipe: "falcon", open: openDraftPart },
-  run(prompt, context) {
-    const options = context.options as Options
-    const { depth, nodes, size } = options
-    const drafter = createFeatureDrafter({
-      part: context.part as DraftPart,
-      shape: shapeOf(options),
-      depth,
-      ...(size === "cost" ? { cost: context.cost } : {}),
-      signal: context.signal,
-    })
-    return speculate(prompt, context, { drafter, budget: fixedBudget(depth, nodes) })
-  },
+  run: (prompt, context) => speculateFeatures(prompt, context, shapeOf(context.options as Options)),
 }
 
 const custom = staticShape(falconTree)
@@ -63,10 +50,7 @@ function shapeOf({ tree, width }: Options): () => TreeShape {
   return () => (tree === "chain" ? beamShape({ width: 1, least: 0 }) : beamShape({ width, least }))
 }
 
-interface Options extends OptionValues {
+interface Options extends FeatureOptions {
   readonly tree: string
-  readonly depth: number
   readonly width: number
-  readonly nodes: number
-  readonly size: string
 }

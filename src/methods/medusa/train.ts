@@ -1,5 +1,4 @@
 /** Recipe of Medusa's heads: frozen target, its own answers, its own laws as labels (Medusa-1, §2.2.1). */
-import { join } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
 import { targetOf } from "../../decoding/part-target.ts"
 import { add, fusedMatmul, type Graph, multiply, reshape, slice, softmax, type Value } from "../../graph/index.ts"
@@ -8,7 +7,7 @@ import type { TensorToSave } from "../../models/trained-part.ts"
 import { openGraph } from "../../runtime/graph-runner.ts"
 import { type AnswerSplit, answerWindows, readAnswers, windowOf } from "../../train/answers.ts"
 import { part as partOf } from "../../train/dataset.ts"
-import { computeFeatures, type Features, featureWindows } from "../../train/features.ts"
+import { type Features, featureWindows, finalStates } from "../../train/features.ts"
 import { crossEntropy, hits, mean, softCrossEntropy } from "../../train/losses.ts"
 import {
   commonHyperparameters,
@@ -73,7 +72,6 @@ interface Options extends HeadShape {
   readonly vocabulary: number
   readonly length: number
   readonly answers: number
-  readonly features: string
   readonly featureSeconds: number
 }
 
@@ -87,16 +85,10 @@ async function prepare(context: RecipeContext): Promise<Training> {
   const chosen = chooseVocabulary(split.training, { size, vocabulary: config.vocabulary })
   const share = coverage(chosen, split.validation)
   context.note(`${all.length} answers; ${size} tokens cover ${(100 * share).toFixed(1)} % of those held out`)
-  const features = await computeFeatures({
-    target,
+  const features = await finalStates(context, {
     answers: all,
-    layers: ["final"],
-    folder: options.features === "" ? join(context.folder, "features") : options.features,
     length: options.length,
-    threads: context.threads,
     ...(options.featureSeconds === 0 ? {} : { seconds: options.featureSeconds }),
-    signal: context.signal,
-    onProgress: progressOf(context),
   })
   const held = split.validation.length
   const known = features.answers
@@ -132,15 +124,6 @@ function takeAnswers({ data, target }: RecipeContext, { answers }: Options): Ans
   }
   if (found.training.length > 0 && found.validation.length > 0) return found
   throw new ForerunError("E_INPUT", "too few answers: some are needed to train with, and some held out")
-}
-
-function progressOf({ note }: RecipeContext): (done: number, total: number) => void {
-  let told = -1
-  return (done, total) => {
-    const tenth = Math.floor((done / total) * 10)
-    if (tenth > told) note(`hidden states: ${done} of ${total} pieces`)
-    told = Math.max(told, tenth)
-  }
 }
 
 /** Adds `places` int64 [batch, length]: each token's place in the draft vocabulary; `known`: 1 where it has one. */

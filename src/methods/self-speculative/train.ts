@@ -91,7 +91,7 @@ async function prepare(context: RecipeContext): Promise<Training> {
   const size = Math.min(options.vocabulary, config.vocabulary)
   const vocabulary = chooseVocabulary(training, { size, vocabulary: config.vocabulary })
   note(`${training.length} answers, ${validation.length} held out`)
-  const windows = await windowsOf([...validation, ...training], context, options)
+  const windows = await windowsOf([...validation, ...training], context, options.length)
   const batches = (from: number, to: number) =>
     exitBatches(part(windows, from, to), { ...options, layers: config.layers })
   return {

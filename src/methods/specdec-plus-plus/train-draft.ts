@@ -1,6 +1,5 @@
 /** Recipe `draft-lm`: a small model that imitates the target's answers, to draft with. */
 
-import { join } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
 import { projectionName, type SmallModelSizes, smallHeadSize, tokenRows } from "../../decoding/drafters/small-model.ts"
 import type { OptionValues } from "../../decoding/method.ts"
@@ -10,7 +9,7 @@ import type { Checkpoint } from "../../models/files/checkpoint.ts"
 import { createHeadRows } from "../../models/head-rows.ts"
 import type { Random } from "../../tensor/random.ts"
 import { type Answer, type AnswerWindows, answerWindows } from "../../train/answers.ts"
-import { computeFeatures, featureWindows } from "../../train/features.ts"
+import { featureWindows, finalStates } from "../../train/features.ts"
 import { crossEntropy, hits, mean, softCrossEntropy } from "../../train/losses.ts"
 import {
   commonHyperparameters,
@@ -120,24 +119,11 @@ function sizesFrom(options: OptionValues, vocabulary: number): SmallModelSizes {
 
 /** The end of each answer, with the target's final states where its laws are the labels. */
 async function windowsOf(answers: readonly Answer[], context: RecipeContext): Promise<AnswerWindows> {
-  const { target, options, threads, signal, note } = context
+  const { options } = context
   const length = Number(options.length)
   const windows = answerWindows(answers, length)
   if (options.labels !== "soft") return windows
-  let told = -1
-  const features = await computeFeatures({
-    target,
-    answers,
-    layers: ["final"],
-    folder: options.features === "" ? join(context.folder, "features") : String(options.features),
-    length,
-    threads,
-    signal,
-    onProgress(done, total) {
-      if (Math.floor((10 * done) / total) > told) note(`hidden states: ${done} of ${total} pieces`)
-      told = Math.floor((10 * done) / total)
-    },
-  })
+  const features = await finalStates(context, { answers, length })
   return { ...featureWindows(features, windows, ["final"]), length }
 }
 

@@ -1,5 +1,4 @@
 /** What the recipes of feature drafters share: their options, and the way from answers to a training. */
-import { join } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
 import type { OptionTable } from "../../decoding/method.ts"
 import { drafterSizes, type Fusion } from "../../models/drafter/sizes.ts"
@@ -7,7 +6,7 @@ import { createEmbed } from "../../models/embedding.ts"
 import { createHeadRows } from "../../models/head-rows.ts"
 import { type Answer, answerWindows, readAnswers } from "../answers.ts"
 import { part } from "../dataset.ts"
-import { computeFeatures, featureWindows } from "../features.ts"
+import { featureWindows, finalStates } from "../features.ts"
 import { commonHyperparameters, type Data, type Hyperparameters, type RecipeContext, type Training } from "../recipe.ts"
 import { chooseVocabulary, coverage } from "../vocabulary.ts"
 import type { GlancingSchedule } from "./glancing.ts"
@@ -67,7 +66,6 @@ interface Options {
   readonly featureWeight: number
   readonly fitRows: number
   readonly pull: number
-  readonly features: string
 }
 
 /** @throws E_USAGE without answers; E_INPUT when none can be held out; E_OPTION, E_IO */
@@ -83,7 +81,7 @@ export async function prepareDrafter(context: RecipeContext, kind: DrafterKind):
   const vocabulary = chooseVocabulary(split.training, { size, vocabulary: config.vocabulary })
   const share = (100 * coverage(vocabulary, split.validation)).toFixed(1)
   note(`${split.training.length} answers; ${size} tokens cover ${share} % of the ${split.validation.length} held out`)
-  const windows = await windowsOf([...split.validation, ...split.training], context, options)
+  const windows = await windowsOf([...split.validation, ...split.training], context, options.length)
   const cut = split.validation.length
   // Gates take half as many weights again: with a whole feed-forward part they would be more than 12 MB.
   const usual = kind.fusion === "gate" ? Math.ceil(config.intermediate / 2) : config.intermediate
@@ -105,23 +103,7 @@ export async function prepareDrafter(context: RecipeContext, kind: DrafterKind):
 }
 
 /** Windows of the answers with the target's final states. */
-export async function windowsOf(
-  answers: readonly Answer[],
-  context: RecipeContext,
-  options: { readonly features: string; readonly length: number },
-): Promise<Data> {
-  const { target, folder, threads, signal, note } = context
-  const features = await computeFeatures({
-    target,
-    answers,
-    layers: ["final"],
-    folder: options.features === "" ? join(folder, "features") : options.features,
-    length: options.length,
-    threads,
-    signal,
-    onProgress: (done, total) => {
-      if (done % 10 === 0 || done === total) note(`hidden states: ${done} of ${total} pieces`)
-    },
-  })
-  return featureWindows(features, answerWindows(answers, options.length), ["final"])
+export async function windowsOf(answers: readonly Answer[], context: RecipeContext, length: number): Promise<Data> {
+  const features = await finalStates(context, { answers, length })
+  return featureWindows(features, answerWindows(answers, length), ["final"])
 }
