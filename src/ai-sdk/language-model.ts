@@ -61,7 +61,6 @@ async function stream(server: Server, modelId: string, options: CallOptions) {
     stream: partsOf(response.body!, {
       warnings: [...warnings, ...ignoredBy(response)],
       includeRaw: options.includeRawChunks === true,
-      signal: options.abortSignal,
     }),
     request: { body },
     response: { headers: headersOf(response) },

@@ -9,8 +9,6 @@ export type StreamPart = Exclude<LanguageModelV3StreamPart, { type: "file" }>
 export interface PartsOptions {
   readonly warnings: Extract<StreamPart, { type: "stream-start" }>["warnings"]
   readonly includeRaw: boolean
-  /** A server in this process sees it by itself; whoever reads must see it too. */
-  readonly signal: AbortSignal | undefined
 }
 
 /** Cancelling what is returned leaves the server, which then stops. */
@@ -32,7 +30,6 @@ export function partsOf(body: ReadableStream<Uint8Array>, options: PartsOptions)
           for (const part of reader.end()) controller.enqueue(part)
         },
       }),
-      options.signal ? { signal: options.signal } : {},
     )
 }
 
