@@ -60,7 +60,7 @@ const fixed: Readonly<Record<string, (value: unknown) => boolean>> = {
 
 /** Of other servers and of other requests: to pass over these would give another answer than was asked for. */
 const changing = new Set([
-  ...["messages", "prompt", "input", "functions", "function_call", "audio", "chat_template", "max_completion_tokens"],
+  ...["messages", "prompt", "input", "functions", "function_call", "audio", "max_completion_tokens"],
   ...["guided_json", "guided_regex", "guided_grammar", "guided_choice", "grammar", "json_schema", "structured_outputs"],
   ...[
     "min_tokens",
@@ -74,6 +74,7 @@ const changing = new Set([
     "xtc_probability",
   ],
   ...["dry_multiplier", "length_penalty", "use_beam_search", "num_beams", "top_logprobs", "truncate_prompt_tokens"],
+  ...["chat_template", "chat_template_kwargs", "documents", "enable_thinking"],
   ...["speculative_config", "draft_model"], // here: `decoding`
 ])
 
