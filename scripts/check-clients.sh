@@ -11,26 +11,37 @@ mkdir -p "$out"
 [ -x "$python" ] || python3 -m venv "$out/venv"
 "$python" -m pip install --quiet -r scripts/clients/requirements.txt
 
-npx tsx src/cli/cli.ts serve -m "$model" --port 0 --api-key k --json >"$out/serve.out" 2>"$out/serve.err" &
-server=$!
-trap 'kill $server 2>/dev/null || true' EXIT
-for _ in $(seq 600); do grep -q url "$out/serve.out" && break; kill -0 $server; sleep 0.2; done
-url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$out/serve.out")
-alive() { curl --silent --fail "$url/health" >/dev/null || { echo "the server is gone after $1" >&2; exit 1; }; }
 only=" ${ONLY:-clients schema lm-eval} "
 
+server=
+stop() { [ -z "$server" ] || { kill "$server" && wait "$server" || true; server=; }; }
+trap stop EXIT
+# start COMMAND…: runs a server and sets url to what its first line says.
+start() {
+  stop
+  node --import tsx "$@" >"$out/serve.out" 2>"$out/serve.err" &
+  server=$!
+  for _ in $(seq 600); do grep -q url "$out/serve.out" && break; kill -0 $server; sleep 0.2; done
+  url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$out/serve.out")
+}
+alive() { curl --silent --fail "$url/health" >/dev/null || { echo "the server is gone after $1" >&2; exit 1; }; }
+real() { start src/cli/cli.ts serve -m "$model" --port 0 --api-key k --json; }
+
 if [[ $only == *" clients "* ]]; then
+  real
   LITELLM_LOCAL_MODEL_COST_MAP=True "$python" scripts/clients/openai_and_litellm.py "$url/v1" k
   alive clients
 fi
 
 if [[ $only == *" schema "* ]]; then
+  start scripts/clients/serve-tiny.ts k
   "$out/venv/bin/schemathesis" run "$url/openapi.json" --header "Authorization: Bearer k" --checks not_a_server_error \
     --max-examples "${EXAMPLES:-40}" --phases examples,coverage,fuzzing --request-timeout 60 --seed 1 --no-color
   alive schemathesis
 fi
 
 if [[ $only == *" lm-eval "* ]]; then
+  real
   rm -rf "$out/tasks" "$out/samples"
   cp -r scripts/clients/tasks "$out/tasks"
   sed -i "s#FORERUN_DATA#${FORERUN_SHARED:?names the folder with data}/data#" "$out"/tasks/*.yaml
