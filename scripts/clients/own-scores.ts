@@ -18,20 +18,19 @@ interface Sample {
 const [path, folder] = process.argv.slice(2)
 const model = await loadModel(path)
 const read = (task: string): Sample[] => {
-  const file = readdirNewest(task)
-  return readFileSync(file, "utf8")
+  return newest(`samples_${task}_`)
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line))
 }
-function readdirNewest(task: string): string {
+function newest(begin: string): string {
   const files = readdirSync(folder!, { recursive: true, encoding: "utf8" })
-  const newest = files
-    .filter((file) => file.includes(`samples_${task}_`))
+  const found = files
+    .filter((file) => file.includes(begin))
     .sort()
     .at(-1)
-  if (newest === undefined) throw new Error(`no samples of ${task} in ${folder}`)
-  return join(folder!, newest)
+  if (found === undefined) throw new Error(`there is no ${begin}… in ${folder}`)
+  return readFileSync(join(folder!, found), "utf8")
 }
 
 async function arc() {
@@ -73,7 +72,11 @@ async function gsm8k() {
   return { questions: samples.length, sameAnswers: same }
 }
 
-const found = { model: path, arc: await arc(), gsm8k: await gsm8k() }
+const { lm_eval_version: version, results } = JSON.parse(newest("results_"))
+const lmEval = { version, results }
+const { info } = model
+const described = { kind: "lm-eval", date: new Date().toISOString(), model: path, weights: info.weights }
+const found = { ...described, lmEval, arc: await arc(), gsm8k: await gsm8k() }
 await model.dispose()
 console.log(JSON.stringify(found, undefined, 2))
 const { accuracy, largestDifference } = found.arc
