@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Python's clients against `forerun serve`: openai, LiteLLM, schemathesis, lm-eval. Needs python3, pip's index and
-# FORERUN_SHARED (data); not a part of npm test. Usage: scripts/check-clients.sh [model]   OUT=folder LIMIT=questions
+# FORERUN_SHARED (data); not a part of npm test. Usage: scripts/check-clients.sh [model]
+# OUT=folder, LIMIT=questions a task, EXAMPLES=tries of each operation, ONLY="clients schema lm-eval"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 model=${1:-SmolLM2-135M-Instruct.Q4_1.gguf}
@@ -35,8 +36,8 @@ fi
 
 if [[ $only == *" schema "* ]]; then
   start scripts/clients/serve-tiny.ts k
-  "$out/venv/bin/schemathesis" run "$url/openapi.json" --header "Authorization: Bearer k" --checks not_a_server_error \
-    --max-examples "${EXAMPLES:-40}" --phases examples,coverage,fuzzing --request-timeout 60 --seed 1 --no-color
+  (cd "$out" && venv/bin/schemathesis run "$url/openapi.json" --header "Authorization: Bearer k" \
+    --checks not_a_server_error --max-examples "${EXAMPLES:-40}" --phases examples,coverage,fuzzing --seed 1 --no-color)
   alive schemathesis
 fi
 
