@@ -7,6 +7,7 @@ export default defineConfig({
     "src/index.ts",
     "src/graph/index.ts",
     "src/server/index.ts",
+    "src/ai-sdk/index.ts",
     "src/methods/*/*.ts",
     "!src/**/*.test.ts",
     "src/cli/cli.ts",

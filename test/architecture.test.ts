@@ -21,6 +21,7 @@ const order = [
   "generate",
   "jobs",
   "server",
+  "ai-sdk",
   "bench",
   "cli",
 ]
@@ -132,7 +133,7 @@ describe("files", () => {
   })
 
   test("import only declared dependencies", () => {
-    const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"))
+    const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"))
     const optional = ["node-llama-cpp"] // the peer of `bench`, a development dependency loaded when asked for
     const packageOf = (name: string) =>
       name
@@ -141,7 +142,10 @@ describe("files", () => {
         .join("/")
     const undeclared = imports.filter(
       ({ to, inside }) =>
-        !inside && !to.startsWith("node:") && !Object.hasOwn(dependencies, packageOf(to)) && !optional.includes(to),
+        !inside &&
+        !to.startsWith("node:") &&
+        !Object.hasOwn({ ...dependencies, ...peerDependencies }, packageOf(to)) &&
+        !optional.includes(to),
     )
     expect(undeclared.map(shown)).toEqual([])
   })

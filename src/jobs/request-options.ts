@@ -60,7 +60,7 @@ const fixed: Readonly<Record<string, (value: unknown) => boolean>> = {
 
 /** Of other servers and of other requests: to pass over these would give another answer than was asked for. */
 const changing = new Set([
-  ...["messages", "prompt", "input", "functions", "function_call", "audio", "chat_template", "max_completion_tokens"],
+  ...["messages", "prompt", "input", "functions", "function_call", "audio", "max_completion_tokens"],
   ...["guided_json", "guided_regex", "guided_grammar", "guided_choice", "grammar", "json_schema", "structured_outputs"],
   ...[
     "min_tokens",
@@ -74,6 +74,8 @@ const changing = new Set([
     "xtc_probability",
   ],
   ...["dry_multiplier", "length_penalty", "use_beam_search", "num_beams", "top_logprobs", "truncate_prompt_tokens"],
+  ...["chat_template", "chat_template_kwargs", "documents", "enable_thinking"],
+  ...["speculative_config", "draft_model"], // here: `decoding`
 ])
 
 /** Every vocabulary is smaller; the model's own is checked when the request runs. */
@@ -175,9 +177,16 @@ function messagesOf(messages: unknown): readonly ChatMessage[] {
   throw new RequestError("messages", "messages must be a list of {role, content}, not empty", "E_INPUT")
 }
 
-/** OpenAI's later name of the system. */
-const asTemplatesKnow = (message: ChatMessage): ChatMessage =>
-  message.role === "developer" ? { ...message, role: "system" } : message
+/** OpenAI's later name of the system, refusals as the texts they are, and no content as an empty one. */
+function asTemplatesKnow(message: ChatMessage): ChatMessage {
+  const role = message.role === "developer" ? "system" : message.role
+  const { content } = message
+  if (!Array.isArray(content)) return { ...message, role, content: content ?? "" }
+  const parts = content.map((part: unknown) =>
+    isObject(part) && part.type === "refusal" ? { type: "text", text: part.refusal } : part,
+  )
+  return { ...message, role, content: parts as NonNullable<ChatMessage["content"]> }
+}
 
 /** A text, token ids, or a list with one of them. */
 function promptOf(prompt: unknown): PromptInput {

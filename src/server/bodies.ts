@@ -62,13 +62,27 @@ const tools = {
   parallel_tool_calls: z.boolean().nullish(),
 }
 
-const message = z.looseObject({
-  role: z.enum(["system", "developer", "user", "assistant", "tool"]),
-  content: z
-    .union([z.string(), z.array(z.looseObject({ type: z.enum(["text", "refusal"]) }))])
-    .nullish()
-    .describe("Text, or text parts."),
+const content = z
+  .union([
+    z.string(),
+    z.array(
+      z.discriminatedUnion("type", [
+        z.looseObject({ type: z.literal("text"), text: z.string() }),
+        z.looseObject({ type: z.literal("refusal"), refusal: z.string() }),
+      ]),
+    ),
+  ])
+  .describe("Text, or text parts.")
+
+const called = z.looseObject({
+  function: z.looseObject({ name: z.string(), arguments: z.union([z.string(), z.looseObject({})]) }),
 })
+
+const message = z.discriminatedUnion("role", [
+  z.looseObject({ role: z.enum(["system", "developer", "user"]), content }),
+  z.looseObject({ role: z.literal("assistant"), content: content.nullish(), tool_calls: z.array(called).nullish() }),
+  z.looseObject({ role: z.literal("tool"), content, tool_call_id: z.string() }),
+])
 
 export const chatBody = z.looseObject({
   ...sampling,

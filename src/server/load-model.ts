@@ -22,7 +22,16 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
     ...model,
     async fetch(input, init) {
       app ??= import("./app.ts").then(({ createApp }) => createApp(model, { isTrusted: true }))
-      return (await app).fetch(new Request(input, init))
+      const request = new Request(input, init)
+      const response = await (await app).fetch(request)
+      return asFetched(response, request.signal)
     },
   }
+}
+
+/** As from a socket: whoever aborts gets the reason, before the answer or while reading it. */
+function asFetched(response: Response, signal: AbortSignal): Response {
+  signal.throwIfAborted()
+  if (!response.body) return response
+  return new Response(response.body.pipeThrough(new TransformStream(), { signal }), response)
 }

@@ -2,10 +2,10 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import OpenAI from "openai"
-import { loadModel } from "../../src/generate/load.ts"
 import type { Model } from "../../src/generate/model.ts"
 import { type App, createApp, type Listening, listen, type ServerSettings } from "../../src/server/index.ts"
-import { makeTinyFolder } from "./tiny-folder.ts"
+import { loadModel, type ModelWithFetch } from "../../src/server/load-model.ts"
+import { makeTinyFolder, type TinyFolder } from "./tiny-folder.ts"
 
 export interface Served {
   readonly model: Model
@@ -21,9 +21,14 @@ const template =
   "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 
 /** A random model with a chat template, in a folder of its own. */
-export async function loadTiny(): Promise<Model & { remove(): Promise<void> }> {
+export function makeServedFolder(): TinyFolder {
   const tiny = makeTinyFolder({ context: 1024 })
   writeFileSync(join(tiny.path, "tokenizer_config.json"), JSON.stringify({ chat_template: template }))
+  return tiny
+}
+
+export async function loadTiny(): Promise<ModelWithFetch & { remove(): Promise<void> }> {
+  const tiny = makeServedFolder()
   const model = await loadModel(tiny.path, { weights: "f32", threads: 1 })
   return {
     ...model,

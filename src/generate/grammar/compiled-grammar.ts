@@ -92,14 +92,17 @@ export class CompiledGrammar {
     return reply === replies.masked
   }
 
+  /** @throws ForerunError E_GRAMMAR at a dead end, such as a rule that only names itself */
   #ban(scores: Float64Array): void {
     const mask = this.#mask
+    if (mask.every((word) => word === 0))
+      throw new ForerunError("E_GRAMMAR", "the grammar leads to a place where nothing may follow")
     for (let id = 0; id < scores.length; id++)
       if (((mask[id >> 5]! >>> (id & 31)) & 1) === 0) scores[id] = Number.NEGATIVE_INFINITY
   }
 
   #fail(what: string): ForerunError {
-    this.#failed ??= new ForerunError("E_RUNTIME", `the grammar could not be followed: ${what}`)
+    this.#failed ??= new ForerunError("E_GRAMMAR", `the grammar could not be followed: ${what}`)
     void this.#worker.terminate()
     return this.#failed
   }

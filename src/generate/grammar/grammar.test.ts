@@ -92,6 +92,15 @@ describe("masks", () => {
     close()
   })
 
+  test("a dead end is the grammar's fault: at its begin when it is opened, later where it is met", async () => {
+    for (const grammar of [{ ebnf: "root ::= root" }, { jsonSchema: { $ref: "#" } }])
+      await expect(grammars.open(grammar)).rejects.toMatchObject({ code: "E_GRAMMAR" })
+    const { process, close } = await grammars.open({ ebnf: 'root ::= "a" x\nx ::= x' })
+    expect(spelt(next(process, []))).toEqual(["a"])
+    expect(() => next(process, ids("a"))).toThrow(/nothing may follow/)
+    close()
+  })
+
   test("two answers of one grammar keep apart", async () => {
     const [a, b] = await Promise.all([grammars.open({ regex: "ab|cd" }), grammars.open({ regex: "ab|cd" })])
     expect(spelt(next(a.process, ids("a")))).toEqual(["b"])

@@ -55,6 +55,10 @@ async function open() {
     const format = "tags" in grammar ? await spelledOut(grammar.tags, Testings) : { type: "regex", pattern: grammar.regex }
     compiled = await compiler.compileStructuralTag({ type: "structural_tag", format })
   }
+  // A grammar whose rules only name each other compiles, and allows nothing.
+  const first = await GrammarMatcher.createGrammarMatcher(compiled)
+  if (!(await first.getNextTokenBitmask()).some(Boolean)) throw new Error("nothing can begin what it describes")
+  first.dispose()
   return GrammarMatcher
 }
 

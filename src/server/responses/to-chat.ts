@@ -12,10 +12,10 @@ export function chatOf(body: Body): Body {
   return {
     ...others,
     messages: [...system, ...messagesOf(items)],
-    ...(length === undefined ? {} : { max_completion_tokens: length }),
+    max_completion_tokens: length,
     ...formatOf((text as { format?: Body } | null | undefined)?.format),
     ...(tools ? { tools: (tools as readonly Body[]).map(nested) } : {}),
-    ...(choice === undefined ? {} : { tool_choice: typeof choice === "string" ? choice : nested(choice as Body) }),
+    tool_choice: typeof choice === "object" && choice !== null ? nested(choice as Body) : choice,
   }
 }
 

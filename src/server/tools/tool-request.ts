@@ -92,7 +92,9 @@ interface Call {
   readonly function: { readonly name: string; readonly arguments: unknown }
 }
 
-const callsOf = ({ tool_calls: calls }: ChatMessage): readonly Call[] => (Array.isArray(calls) ? calls : [])
+/** Only an assistant calls: with others the field is anything. */
+const callsOf = ({ role, tool_calls: calls }: ChatMessage): readonly Call[] =>
+  role === "assistant" && Array.isArray(calls) ? calls : []
 
 /** Templates print arguments as objects; clients send them as text. */
 const withReadCalls = (message: ChatMessage) =>
