@@ -230,6 +230,7 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--out <file>", "answers as token ids, one a line; an interrupted run goes on from it")
     .option("--exclude <files...>", "leave out prompts that share 13 words in a row with these files")
     .option("--shard <i/n>", "only every n-th prompt, from the i-th on: for n processes at once")
+    .option("--concurrency <n>", "conversations at a time (default 16)", integer(1, 10000))
     .option("--tokens <n>", "stop after so many answer tokens", integer(1))
     .option("-n, --max-tokens <n>", "longest answer in tokens (default 128)", integer(1))
     .option("--longest-prompt <n>", "longest prompt in tokens (default 384)", integer(1))

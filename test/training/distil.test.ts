@@ -24,7 +24,15 @@ const output: Output = { json: true, object() {}, text() {}, note() {}, error() 
 const call = (name: string, flags: object = {}) =>
   distil(
     [],
-    { model: model.path, threads: 1, prompts: [prompts], out: join(scratch, name), maxTokens: 9, ...flags },
+    {
+      model: model.path,
+      threads: 1,
+      prompts: [prompts],
+      out: join(scratch, name),
+      maxTokens: 9,
+      concurrency: 1,
+      ...flags,
+    },
     output,
   )
 const read = (...names: string[]) =>
@@ -47,6 +55,10 @@ test("answers every prompt, a share of them by chance; a torn file goes on to th
   truncateSync(join(scratch, "torn.jsonl"), Math.floor(whole.length * 0.6))
   await call("torn.jsonl", { sampled: 0.5 })
   expect(readFileSync(join(scratch, "torn.jsonl"), "utf8")).toBe(whole.toString())
+
+  await call("together.jsonl", { sampled: 0.5, concurrency: 5 })
+  const lines = (text: string) => text.trim().split("\n").sort()
+  expect(lines(readFileSync(join(scratch, "together.jsonl"), "utf8"))).toEqual(lines(whole.toString()))
 })
 
 test("shards are parts of the whole; --tokens ends early; other settings are refused", async () => {

@@ -1,4 +1,5 @@
 /** forerun distil: the target's own answers to many prompts, for training drafts (self-distillation). */
+import { setMaxListeners } from "node:events"
 import { validateSampling } from "../../decoding/sampling-options.ts"
 import type { Model } from "../../generate/model.ts"
 import { loadContinuation } from "../../methods/index.ts"
@@ -29,6 +30,7 @@ interface Flags extends EngineFlags {
   readonly followUps?: number
   readonly method?: string
   readonly seed?: number
+  readonly concurrency?: number
   readonly plan?: boolean
 }
 
@@ -36,6 +38,7 @@ interface Flags extends EngineFlags {
 export async function distil(_: readonly unknown[], flags: Flags, output: Output): Promise<number> {
   if (flags.prompts === undefined) throw usageError("give prompts: --prompts <files…>")
   const settings = settingsOf(flags)
+  const { concurrency = 16 } = flags
   const part = shardOf(flags.shard)
   await loadContinuation(settings.method)
   const files = await Promise.all(flags.prompts.map(promptFile))
@@ -48,7 +51,7 @@ export async function distil(_: readonly unknown[], flags: Flags, output: Output
   return withModel(flags, output, async (model, signal) => {
     const file = openResumed(out, { target: model.info.name ?? model.info.path, ...settings }, "id")
     try {
-      const told = await answerAll({ model, file, prompts, settings, signal, most: flags.tokens })
+      const told = await answerAll({ model, file, prompts, settings, signal, concurrency, most: flags.tokens })
       if (output.json) output.object({ out, ...told })
       else output.text(`${told.answers} answers of ${told.tokens} tokens in ${out}\n`)
       return 0
@@ -96,26 +99,42 @@ interface Work {
   readonly prompts: readonly DistilPrompt[]
   readonly settings: Settings
   readonly signal: AbortSignal
+  /** Conversations at once: their passes run merged. */
+  readonly concurrency: number
   /** Answer tokens in the file after which it is enough. */
   readonly most: number | undefined
 }
 
 async function answerAll(work: Work): Promise<{ answers: number; tokens: number }> {
-  const { file, prompts, signal, most = Number.POSITIVE_INFINITY } = work
+  const { file, prompts, signal, concurrency, most = Number.POSITIVE_INFINITY } = work
   let answers = file.keys.size
+  let failed = false
   let tokens = [...file.keys].reduce((sum, id) => sum + file.read(id, isAnswer)!.answer.length, 0)
   const progress = createItemProgress(prompts.length, "prompts")
-  try {
-    for (const [i, prompt] of prompts.entries()) {
-      if (signal.aborted || tokens >= most) break
+  const waiting = prompts.entries()
+  setMaxListeners(0, signal) // one for each conversation
+  let done = 0
+  const converse = async () => {
+    for (const [, prompt] of waiting) {
+      if (failed || signal.aborted || tokens >= most) return
       if (!file.keys.has(prompt.id))
         for (const { id, ...answer } of await conversation(prompt, work)) {
           file.append(id, answer)
           answers++
           tokens += answer.answer.length
         }
-      progress.update(i + 1)
+      progress.update(++done)
     }
+  }
+  try {
+    const all = Array.from({ length: concurrency }, () =>
+      converse().catch((thrown: unknown) => {
+        failed = true // the others end what they are at, while the file is still open
+        throw thrown
+      }),
+    )
+    const ends = await Promise.allSettled(all)
+    for (const end of ends) if (end.status === "rejected") throw end.reason
   } finally {
     progress.stop()
   }
