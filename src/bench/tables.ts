@@ -36,6 +36,19 @@ export function newest<K extends BenchRecord["kind"]>(
   return [...found.values()].sort((a, b) => (order(a) < order(b) ? -1 : 1))
 }
 
+/** A table of records; where they come from several machines, each row says from which. */
+function tableOf<R extends BenchRecord>(
+  records: readonly R[],
+  head: readonly string[],
+  rowsOf: (record: R) => readonly (readonly string[])[],
+): Table {
+  const several = new Set(records.map(machineName)).size > 1
+  const rows = records.flatMap((record) => rowsOf(record).map((row) => (several ? [machineName(record), ...row] : row)))
+  return { head: several ? ["machine", ...head] : head, rows }
+}
+
+const machineName = ({ machine: { cpu, cores } }: BenchRecord) => `${cpu.replace(/ Processor$/, "")}, ${cores} cores`
+
 const fixed = (digits: number) => (value: number) => value.toFixed(digits)
 const rate = (value: number) => value.toFixed(value < 100 ? 1 : 0)
 const range = ({ median, low, high }: Interval) => `${median.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
@@ -44,7 +57,8 @@ export const withPeers = (records: readonly BenchRecord[]): BenchResult[] =>
   newest(records, "bench", ({ peers }) => peers.length > 0)
 
 export function speedTable(records: readonly BenchRecord[]): Table {
-  const rows = withPeers(records).flatMap(({ peers, weights, threads }) =>
+  const head = ["weights", "threads", "work", "Forerun, tokens/s", "llama.cpp, tokens/s", "ratio (95 %)"]
+  return tableOf(withPeers(records), head, ({ peers, weights, threads }) =>
     peers.flatMap((peer) => {
       const key = [weights, String(threads)]
       const { ours, prefillTokens, contexts } = peer
@@ -66,7 +80,6 @@ export function speedTable(records: readonly BenchRecord[]): Table {
       ]
     }),
   )
-  return { head: ["weights", "threads", "work", "Forerun, tokens/s", "llama.cpp, tokens/s", "ratio (95 %)"], rows }
 }
 
 /** Runs of methods beside plain decoding: each set of methods and tasks is a thing of its own. */
@@ -74,7 +87,9 @@ export const methodRuns = (records: readonly BenchRecord[]): BenchResult[] =>
   newest(records, "bench", ({ rows }) => new Set(rows.map(({ method }) => method)).size > 1, measuredOf)
 
 export function methodSpeedTable(records: readonly BenchRecord[]): Table {
-  const rows = methodRuns(records).flatMap((record) =>
+  const first = ["method", "category", "weights", "threads", "tokens/s", "mean accepted length", "passes", "rows"]
+  const head = [...first, "speed-up (95 %)", "predicted", "loops"]
+  return tableOf(methodRuns(records), head, (record) =>
     record.rows.map((row) => [
       row.method,
       row.category,
@@ -89,8 +104,6 @@ export function methodSpeedTable(records: readonly BenchRecord[]): Table {
       row.loops === undefined ? "–" : `${(row.loops * 100).toFixed(0)} %`,
     ]),
   )
-  const head = ["method", "category", "weights", "threads", "tokens/s", "mean accepted length", "passes", "rows"]
-  return { head: [...head, "speed-up (95 %)", "predicted", "loops"], rows }
 }
 
 /** How drafts fared: share of rounds by accepted tokens, and by position, over all prompts of a method. */
@@ -118,7 +131,8 @@ const mostPositions = 6
 
 /** What was verified of each method: identical answers, bits of the logits. */
 export function certificateTable(records: readonly BenchRecord[]): Table {
-  const rows = newest(records, "certificate").flatMap(({ certificates, weights, maxTokens }) =>
+  const head = ["method", "promise", "weights", "identical answers", "tokens", "logits", "mean accepted length"]
+  return tableOf(newest(records, "certificate"), head, ({ certificates, weights, maxTokens }) =>
     certificates.map(({ method, promise, prompts, differences, tokens, maxLogitDifference, ...one }) => [
       method,
       promise,
@@ -129,8 +143,6 @@ export function certificateTable(records: readonly BenchRecord[]): Table {
       one.meanAcceptedLength.toFixed(2),
     ]),
   )
-  const head = ["method", "promise", "weights", "identical answers", "tokens", "logits", "mean accepted length"]
-  return { head, rows }
 }
 
 /** Of every method that drafts, its row over all prompts. */
@@ -146,7 +158,8 @@ export function draftingRows(records: readonly BenchRecord[]): { row: BenchRow; 
 }
 
 export function perplexityTable(records: readonly BenchRecord[]): Table {
-  const rows = newest(records, "perplexity").flatMap(({ rows: formats, text, model }) =>
+  const head = ["model", "text", "weights", "perplexity", "against f32 (95 %)"]
+  return tableOf(newest(records, "perplexity"), head, ({ rows: formats, text, model }) =>
     formats.map(({ weights, perplexity, ratio, ratioInterval: { low, high } }) => [
       model.file,
       `${text.name}, ${text.tokens} tokens`,
@@ -155,13 +168,13 @@ export function perplexityTable(records: readonly BenchRecord[]): Table {
       weights === "f32" ? "–" : `${percent(ratio)} (${percent(low)} to ${percent(high)})`,
     ]),
   )
-  return { head: ["model", "text", "weights", "perplexity", "against f32 (95 %)"], rows }
 }
 
 export const percent = (ratio: number): string => `${ratio < 1 ? "−" : "+"}${(Math.abs(ratio - 1) * 100).toFixed(2)} %`
 
 export function startUpTable(records: readonly BenchRecord[]): Table {
-  const rows = newest(records, "start-up").flatMap(({ rows: formats, threads }) =>
+  const head = ["weights", "threads", "first time, s", "converted, s", "peak first time, MiB", "peak generating, MiB"]
+  return tableOf(newest(records, "start-up"), head, ({ rows: formats, threads }) =>
     formats.map((row) => [
       row.weights,
       String(threads),
@@ -171,42 +184,44 @@ export function startUpTable(records: readonly BenchRecord[]): Table {
       fixed(0)(row.generatingPeakMiB),
     ]),
   )
-  const head = ["weights", "threads", "first time, s", "converted, s", "peak first time, MiB", "peak generating, MiB"]
-  return { head, rows }
 }
 
 /** Both shares of "everything else", and the profiler's own cost that lies between them. */
 export function profileTable(records: readonly BenchRecord[]): Table {
   const share = (value: number) => `${(value * 100).toFixed(0)} %`
-  const rows = newest(records, "profile").map((one) => [
-    one.weights,
-    String(one.threads),
-    String(one.context),
-    one.stepMs.toFixed(1),
-    (one.profiledStepMs - one.stepMs).toFixed(1),
-    `${share(one.otherShare)} (at most ${share(one.otherShareUpperBound)})`,
-    share(one.profiledOtherShare),
+  const first = ["weights", "threads", "context", "step, ms", "profiler adds, ms"]
+  const head = [...first, "everything but products, by subtraction", "the same in the trace, uncorrected"]
+  return tableOf(newest(records, "profile"), head, (one) => [
+    [
+      one.weights,
+      String(one.threads),
+      String(one.context),
+      one.stepMs.toFixed(1),
+      (one.profiledStepMs - one.stepMs).toFixed(1),
+      `${share(one.otherShare)} (at most ${share(one.otherShareUpperBound)})`,
+      share(one.profiledOtherShare),
+    ],
   ])
-  const head = ["weights", "threads", "context", "step, ms", "profiler adds, ms"]
-  return { head: [...head, "everything but products, by subtraction", "the same in the trace, uncorrected"], rows }
 }
 
 export function costCurveTable(records: readonly BenchRecord[]): Table {
   const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
   const sizes = [...new Set(curves.flatMap(({ costCurve }) => costCurve!.rows))].sort((a, b) => a - b)
-  const rows = curves.map(({ weights, threads, costCurve: curve }) => {
+  const head = ["weights", "threads", "ms of 1 row", ...sizes.map((size) => `${size} rows`)]
+  return tableOf(curves, head, ({ weights, threads, costCurve: curve }) => {
     const [one] = curve!.milliseconds
     const cost = sizes.map((size) => {
       const at = curve!.rows.indexOf(size)
       return at < 0 ? "–" : (curve!.milliseconds[at]! / one!).toFixed(2)
     })
-    return [weights, String(threads), one!.toFixed(1), ...cost]
+    return [[weights, String(threads), one!.toFixed(1), ...cost]]
   })
-  return { head: ["weights", "threads", "ms of 1 row", ...sizes.map((size) => `${size} rows`)], rows }
 }
 
 export function concurrencyTable(records: readonly BenchRecord[]): Table {
-  const rows = newest(records, "concurrency").flatMap(({ weights, threads, rows: counts }) => {
+  const speed = ["tokens/s, own prompts", "to the first", "tokens/s, one prompt", "to the first"]
+  const head = ["weights", "threads", "sequences", ...speed]
+  return tableOf(newest(records, "concurrency"), head, ({ weights, threads, rows: counts }) => {
     const [one] = counts
     return counts.map(({ sequences, tokensPerSecond, sharedTokensPerSecond }) => [
       weights,
@@ -218,8 +233,6 @@ export function concurrencyTable(records: readonly BenchRecord[]): Table {
       `${(sharedTokensPerSecond / one!.sharedTokensPerSecond).toFixed(2)} ×`,
     ])
   })
-  const speed = ["tokens/s, own prompts", "to the first", "tokens/s, one prompt", "to the first"]
-  return { head: ["weights", "threads", "sequences", ...speed], rows }
 }
 
 /** Machine, date and commit of what the tables show, a line for each. */
