@@ -73,7 +73,8 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
 async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
   const wanted = [...(await modelMeasurements(flags, watch))]
   const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
-  if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
+  const asked = [methods?.length, peer, costCurve, files]
+  if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
   const { model, weights, draft, draftWeights, part, threads, offline, maxTokens, repetitions } = rest
