@@ -74,6 +74,12 @@ test("a run that was cut off is gone on with, and gives the same certificates", 
   expect(told(again)).toEqual(told(whole))
 })
 
+test("prompts at the same time have the same certificates", async () => {
+  const told = async (concurrency: number) =>
+    (await verifyMethods(model, { methods: ["prompt-lookup"], prompts, maxTokens: 24, concurrency })).certificates
+  expect(await told(3)).toEqual(await told(1))
+})
+
 test("a method that answers otherwise is found out, by name and place", async () => {
   const record = await verifyMethods(
     counted([], (id) => (id + 1) % 100),

@@ -1,4 +1,6 @@
 /** Certificates of several methods from one set of plain answers, kept answer by answer, so that a run can be gone on with. */
+import { setMaxListeners } from "node:events"
+import { inLanes } from "../base/lanes.ts"
 import type { Method } from "../decoding/method.ts"
 import { resolveOptions } from "../decoding/options.ts"
 import type { Model } from "../generate/model.ts"
@@ -30,6 +32,8 @@ export interface VerifyMethodsOptions {
   readonly prompts: readonly BenchPrompt[]
   /** Of each answer, default 128. */
   readonly maxTokens?: number
+  /** Prompts at a time, default 1; their passes are merged, those of plain decoding too. */
+  readonly concurrency?: number
   /** An answer that was verified before. */
   readonly known?: (key: string) => VerifiedAnswer | undefined
   readonly onAnswer?: (key: string, answer: VerifiedAnswer) => void
@@ -44,6 +48,8 @@ export interface CertificateRecord extends Source {
   readonly weights: string
   readonly threads: number
   readonly maxTokens: number
+  /** Prompts that ran at the same time, their passes merged; one where absent. */
+  readonly concurrency?: number
   readonly certificates: readonly Certificate[]
 }
 
@@ -64,25 +70,26 @@ export const verifyMethods = (model: Model, options: VerifyMethodsOptions): Prom
       weights: info.weights,
       threads: info.threads,
       maxTokens,
+      ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
       certificates: methods.map((method) => certificateOf(method, answers)),
     }
   })
 
 /** Prompt by prompt, so that an interrupted run has as much of every method. */
 async function verifyAll(model: Model, methods: readonly Method[], options: VerifyMethodsOptions) {
-  const { prompts, maxTokens = defaultTokens, known, onAnswer, onProgress, signal } = options
-  const answers: VerifiedAnswer[] = []
-  for (const [index, prompt] of prompts.entries()) {
+  const { prompts, maxTokens = defaultTokens, concurrency = 1, known, onAnswer, onProgress, signal } = options
+  const answers: VerifiedAnswer[][] = []
+  let done = 0
+  if (signal) setMaxListeners(0, signal) // one for each prompt
+  await inLanes(prompts, concurrency, async (prompt, index) => {
     const asked = { maxTokens, logprobs: 20, ...(signal ? { signal } : {}) }
     const input = promptInput(prompt)
     let plain: GenerateResult | undefined
-    for (const method of methods) {
+    const verify = async (method: Method) => {
       const key = `${method.name} ${prompt.category ?? ""} ${prompt.id}`
       const before = known?.(key)
-      if (before) {
-        answers.push(before)
-        continue
-      }
+      if (before) return before
+      signal?.throwIfAborted()
       plain ??= await model.generate(input, asked)
       signal?.throwIfAborted()
       const expected = await expectedBy(method, prompt, plain)
@@ -90,11 +97,14 @@ async function verifyAll(model: Model, methods: readonly Method[], options: Veri
       signal?.throwIfAborted()
       const answer = verified(prompt, plain, ours)
       onAnswer?.(key, answer)
-      answers.push(answer)
+      return answer
     }
-    onProgress?.({ stage: "prompts", done: index + 1, total: prompts.length })
-  }
-  return answers
+    const own: VerifiedAnswer[] = []
+    for (const method of methods) own.push(await verify(method))
+    answers[index] = own
+    onProgress?.({ stage: "prompts", done: ++done, total: prompts.length })
+  })
+  return answers.flat()
 }
 
 /** Where a method needs an expected text and the prompt brings none: plain decoding's answer, each eighth word left out. */

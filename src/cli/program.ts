@@ -129,6 +129,11 @@ export function createProgram(onCode: (code: number) => void): Command {
     .option("--limit <n>", "the first n prompts of each category", integer(1))
     .option("--methods <names>", "several methods instead, separated by commas: plain answers serve all of them", names)
     .option("--out <file>", "with --methods: keep each answer's result there, and go on from it after an interruption")
+    .option(
+      "--concurrency <n>",
+      "with --methods: prompts at a time, their passes merged (default 1)",
+      integer(1, 10000),
+    )
     .option("--shard <i/n>", "with --methods: every n-th prompt, from the i-th on; the shards' files can be joined")
     .option("--save", "with --methods: write the certificates into bench/results")
     .option(

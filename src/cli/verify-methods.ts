@@ -17,6 +17,7 @@ export interface VerifyMethodsFlags extends EngineFlags {
   readonly maxTokens?: number
   readonly out?: string
   readonly shard?: string
+  readonly concurrency?: number
   readonly save?: boolean
 }
 
@@ -36,6 +37,7 @@ export function verifyMany(all: readonly BenchPrompt[], flags: VerifyMethodsFlag
         methods,
         prompts,
         maxTokens,
+        ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
         known: (key) => file?.read(key, isAnswer),
         onAnswer: (key, answer) => file?.append(key, answer),
         signal,

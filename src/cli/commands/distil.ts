@@ -1,5 +1,6 @@
 /** forerun distil: the target's own answers to many prompts, for training drafts (self-distillation). */
 import { setMaxListeners } from "node:events"
+import { inLanes } from "../../base/lanes.ts"
 import { validateSampling } from "../../decoding/sampling-options.ts"
 import type { Model } from "../../generate/model.ts"
 import { loadContinuation } from "../../methods/index.ts"
@@ -108,15 +109,13 @@ interface Work {
 async function answerAll(work: Work): Promise<{ answers: number; tokens: number }> {
   const { file, prompts, signal, concurrency, most = Number.POSITIVE_INFINITY } = work
   let answers = file.keys.size
-  let failed = false
   let tokens = [...file.keys].reduce((sum, id) => sum + file.read(id, isAnswer)!.answer.length, 0)
   const progress = createItemProgress(prompts.length, "prompts")
-  const waiting = prompts.entries()
-  setMaxListeners(0, signal) // one for each conversation
   let done = 0
-  const converse = async () => {
-    for (const [, prompt] of waiting) {
-      if (failed || signal.aborted || tokens >= most) return
+  setMaxListeners(0, signal) // one for each conversation
+  try {
+    await inLanes(prompts, concurrency, async (prompt) => {
+      if (signal.aborted || tokens >= most) return
       if (!file.keys.has(prompt.id))
         for (const { id, ...answer } of await conversation(prompt, work)) {
           file.append(id, answer)
@@ -124,17 +123,7 @@ async function answerAll(work: Work): Promise<{ answers: number; tokens: number 
           tokens += answer.answer.length
         }
       progress.update(++done)
-    }
-  }
-  try {
-    const all = Array.from({ length: concurrency }, () =>
-      converse().catch((thrown: unknown) => {
-        failed = true // the others end what they are at, while the file is still open
-        throw thrown
-      }),
-    )
-    const ends = await Promise.allSettled(all)
-    for (const end of ends) if (end.status === "rejected") throw end.reason
+    })
   } finally {
     progress.stop()
   }

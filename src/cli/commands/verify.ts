@@ -23,7 +23,7 @@ export async function verify(_: readonly unknown[], flags: Flags, output: Output
   }
   if (method === undefined) throw usageError("give the method to verify: --method <name>")
   if (files === undefined) throw usageError("give prompts: --prompts <file>")
-  for (const name of ["out", "shard", "save"] as const)
+  for (const name of ["out", "shard", "concurrency", "save"] as const)
     if (flags[name] !== undefined) throw usageError(`--${name} goes with --methods`)
   for (const name of ["samples", "logprobs", "stop"] as const)
     if (flags[name] !== undefined) throw usageError(`--${name} makes no sense here`)
