@@ -1,7 +1,8 @@
 /** Answers as training data: reading, the split by conversation, windows. */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { afterAll, expect, test } from "vitest"
 import { createRandom } from "../tensor/random.ts"
 import { type Answer, answerWindows, readAnswers } from "./answers.ts"
@@ -33,6 +34,16 @@ test("files and folders, heads passed over, each id once, in the same order what
   expect(ids([a, b])).toEqual(["a", "b", "c"])
   expect(ids([b, a])).toEqual(["a", "b", "c"])
   expect(ids([folder])).toEqual(["a", "b", "c"])
+})
+
+test("compressed files are read as they are; what is no such file is refused", () => {
+  const plain = write("plain.jsonl", [answer("a"), answer("b")])
+  const packed = join(folder, "packed.jsonl.gz")
+  writeFileSync(packed, gzipSync(readFileSync(plain)))
+  expect(readAnswers([packed])).toEqual(readAnswers([plain]))
+  const broken = join(folder, "broken.gz")
+  writeFileSync(broken, "no gzip")
+  expect(() => readAnswers([broken])).toThrow(expect.objectContaining({ code: "E_IO" }))
 })
 
 test("a conversation is on one side only, and the share is about what was asked", () => {

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
 import { ForerunError } from "../base/errors.ts"
 import { isLoop } from "../decoding/loops.ts"
 import type { Data } from "./recipe.ts"
@@ -35,7 +36,7 @@ export interface ReadAnswersOptions {
 }
 
 /**
- * All answers of these files, and of the .jsonl files of these folders; a line that is there twice counts once. A
+ * All answers of these files, and of the .jsonl and .jsonl.gz files of these folders; a line that is there twice counts once. A
  * conversation is on one side only. @throws E_IO, E_INPUT with file and line; half a last line is passed over
  */
 export function readAnswers(paths: readonly string[], options: ReadAnswersOptions = {}): AnswerSplit {
@@ -57,7 +58,7 @@ function filesIn(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path]
     return readdirSync(path)
-      .filter((name) => name.endsWith(".jsonl"))
+      .filter((name) => /\.jsonl(\.gz)?$/.test(name))
       .sort()
       .map((name) => join(path, name))
   } catch (thrown) {
@@ -69,10 +70,14 @@ function unreadable(path: string, thrown: unknown): ForerunError {
   return new ForerunError("E_IO", `cannot read ${path}: ${(thrown as Error).message}`, { cause: thrown })
 }
 
+/** Bytes of a file when unpacked, at most: what a string may hold. */
+const longestText = 2 ** 29 - 24
+
 function answersOf(path: string, vocabulary: number): Answer[] {
   let text: string
   try {
-    text = readFileSync(path, "utf8")
+    const bytes = readFileSync(path)
+    text = (path.endsWith(".gz") ? gunzipSync(bytes, { maxOutputLength: longestText }) : bytes).toString("utf8")
   } catch (thrown) {
     throw unreadable(path, thrown)
   }

@@ -93,10 +93,10 @@ function createRun(sizes: DrafterSizes, { runner, vocabulary, embed }: RunParts)
       top: { type: "int64", shape: [1], data: BigInt64Array.of(BigInt(top)) },
     } as const
     const found = await runner.run(feeds, ["keys", "values", "predicted", "ids", "logprobs"], rows)
-    cache.append(found["keys"]!.data as Float32Array, found["values"]!.data as Float32Array)
-    const predicted = found["predicted"]!.data as Float32Array
-    const logprobs = found["logprobs"]!.data as Float32Array
-    const ids = found["ids"]!.data as BigInt64Array
+    cache.append(found.keys!.data as Float32Array, found.values!.data as Float32Array)
+    const predicted = found.predicted!.data as Float32Array
+    const logprobs = found.logprobs!.data as Float32Array
+    const ids = found.ids!.data as BigInt64Array
     return picked.map((_, i) => ({
       predicted: predicted.subarray(i * hidden, (i + 1) * hidden),
       guesses: {
