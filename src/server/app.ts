@@ -31,7 +31,7 @@ export function createApp(model: ServedModel, { settings: given = {}, isTrusted 
   let isDraining = false
   let spelling: Promise<Spelling> | undefined
   const context: ServerContext = {
-    ...{ model, settings, admission, metrics: createMetrics({ admission }) },
+    ...{ model, settings, admission, metrics: createMetrics({ admission, model }) },
     created: Math.floor(Date.now() / 1000),
     isDraining: () => isDraining,
     spelling: () => (spelling ??= model.vocabulary().then(createSpelling)),
@@ -131,8 +131,7 @@ async function admitted(
   const { admission, settings, metrics } = context
   const limit = createLimit(raw.signal, settings.limits.requestSeconds)
   const { signal } = limit
-  const needsTurn = route.method === "POST"
-  const giveBack = needsTurn ? await admission.enter(caller, signal) : () => {}
+  let giveBack = () => {}
   let isStreaming = false
   const leave: ApiRequest["leave"] = (reason) => {
     if (reason === "left") metrics.left()
@@ -140,6 +139,7 @@ async function admitted(
     giveBack()
   }
   try {
+    if (route.method === "POST") giveBack = await admission.enter(caller, signal)
     const response = await work({ raw, id, caller, signal, tail: "", leave })
     isStreaming = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false
     return response

@@ -19,10 +19,9 @@ export type ServedModel = Pick<
   | "detokenize"
   | "encodePrompt"
   | "vocabulary"
-> & {
-  /** Whether it answers now: an engine may be starting again. Default: it does. */
-  readonly isReady?: () => boolean
-}
+> &
+  // Models of tests have no engine that could be lost.
+  Partial<Pick<Model, "engine">>
 
 export interface ServerContext {
   readonly model: ServedModel

@@ -76,7 +76,13 @@ export function fakeModel(isHeld = false): FakeModel {
 
 function result(text: string, finishReason: GenerateResult["finishReason"]): GenerateResult {
   return {
-    ...{ text, tokens: Array.from(text, (letter) => letters.indexOf(letter)), promptTokens: 1, finishReason },
+    ...{
+      text,
+      tokens: Array.from(text, (letter) => letters.indexOf(letter)),
+      promptTokens: 1,
+      cachedTokens: 0,
+      finishReason,
+    },
     ...{ method: "fake", lossless: true, seed: 1, passes: { target: 1, draft: 0 } },
     timings: { loadMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0, tokensPerSecond: 0 },
   }

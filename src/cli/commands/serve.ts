@@ -20,6 +20,7 @@ interface Flags extends GenerateFlags {
   readonly bodyLimit?: number
   readonly timeout?: number
   readonly drain?: number
+  readonly prefixCache?: number
 }
 
 export const defaultPort = 4141
@@ -29,7 +30,10 @@ export async function serve(_: readonly unknown[], flags: Flags, output: Output)
   const settings = await serverSettings(flags)
   const interrupt = catchInterrupt(["SIGINT", "SIGTERM"])
   try {
-    const model = await openModel(flags, output, interrupt.signal)
+    const model = await openModel(flags, output, interrupt.signal, {
+      ownProcess: true,
+      prefixBytes: (flags.prefixCache ?? 256) * 2 ** 20,
+    })
     try {
       const app = createApp(model, { settings })
       const listening = await listen(app, listenOptions(flags))
