@@ -173,6 +173,7 @@ export const withServeFlags = (command: Command): Command =>
       "memory for beginnings of prompts, kept for later ones (default 256)",
       integer(0, 1 << 20),
     )
+    .option("--data <folder>", "where files and batches are kept, and gone on with; default: they go with the server")
     .option("--body-limit <bytes>", "largest body of a request (default 4194304)", integer(1024))
     .option("--timeout <seconds>", "longest time of a request (default 600)", integer(1, 86400))
     .option("--drain <seconds>", "time that running answers have at the end (default 30)", integer(0, 3600))

@@ -65,6 +65,7 @@ export function fakeModel(isHeld = false): FakeModel {
     score: async () => ({ tokens: 1, logprobs: [], meanNll: 0, perplexity: 1 }),
     openCache: () => Promise.reject(new Error("the fake model holds no cache")),
     forward: () => Promise.reject(new Error("the fake model runs no passes")),
+    ledger: () => Promise.reject(new Error("the fake model runs no passes")),
     running: () => running,
     release() {
       go()

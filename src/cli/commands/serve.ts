@@ -21,6 +21,7 @@ interface Flags extends GenerateFlags {
   readonly timeout?: number
   readonly drain?: number
   readonly prefixCache?: number
+  readonly data?: string
 }
 
 export const defaultPort = 4141
@@ -36,6 +37,7 @@ export async function serve(_: readonly unknown[], flags: Flags, output: Output)
     })
     try {
       const app = createApp(model, { settings })
+      await app.start()
       const listening = await listen(app, listenOptions(flags))
       announce(listening, app, output)
       await aborted(interrupt.signal)
@@ -65,11 +67,12 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 
 /** Only what a flag says: everything else has its default where it is used. */
 async function serverSettings(flags: Flags): Promise<ServerSettings> {
-  const { name, alias, apiKey, allowHost, allowOrigin, parallel, queue, bodyLimit, timeout } = flags
+  const { name, data, alias, apiKey, allowHost, allowOrigin, parallel, queue, bodyLimit, timeout } = flags
   const { method, ...defaults } = await generateOptions(flags)
   const limits = { parallel, waiting: queue, bodyBytes: bodyLimit, requestSeconds: timeout }
   return {
     ...(name === undefined ? {} : { name }),
+    ...(data === undefined ? {} : { dataFolder: data }),
     ...(alias === undefined ? {} : { aliases: alias }),
     ...(apiKey === undefined ? {} : { keys: apiKey.filter((key) => key !== "") }),
     ...(allowHost === undefined ? {} : { hosts: allowHost }),
