@@ -1,6 +1,7 @@
 /** Fills the generated regions of README.md and docs/benchmarks.md. With --check writes nothing, exits 1 when stale. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
 import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
 import {
   acceptanceTable,
@@ -24,7 +25,8 @@ import { resolveOptions } from "../src/decoding/options.ts"
 import { loadMethod, methodNames } from "../src/methods/index.ts"
 import { plannedMethods } from "./planned-methods.ts"
 
-const documents = ["README.md", "docs/benchmarks.md"]
+const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md"]
+const picture = "docs/load.svg"
 
 export type Regions = Readonly<Record<string, string>>
 
@@ -55,8 +57,15 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     "start-up": measured(startUpTable(records), newest(records, "start-up")),
     profile: measured(profileTable(records), newest(records, "profile")),
     concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
+    load: measuredLoad(newest(records, "load")),
     "cost-curve": measured(costCurveTable(records), curves),
   }
+}
+
+const measuredLoad = (records: readonly LoadResult[]) => {
+  const last = records.slice(-1)
+  const [words] = last.map(loadWords)
+  return words === undefined ? "Not measured yet." : `${measured(loadTable(last), last)}\n\n${words}`
 }
 
 const measured = (table: Table, from: readonly BenchRecord[]) =>
@@ -94,8 +103,11 @@ function cite({ title, authors, year, arxiv, venue }: Paper): string {
 
 async function main(check: boolean): Promise<number> {
   const root = fileURLToPath(new URL("..", import.meta.url))
-  const regions = await makeRegions(await readRecords(`${root}${resultsFolder}`))
+  const records = await readRecords(`${root}${resultsFolder}`)
+  const regions = await makeRegions(records)
   let stale = 0
+  const drawn = newest(records, "load").slice(-1).map(loadPicture)[0]
+  if (drawn !== undefined && !check) writeFileSync(`${root}${picture}`, drawn)
   for (const name of documents.filter((document) => existsSync(`${root}${document}`))) {
     const before = readFileSync(`${root}${name}`, "utf8")
     const after = fillRegions(before, regions)

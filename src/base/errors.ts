@@ -17,6 +17,7 @@ export type ErrorCode =
   | "E_GRAPH" // a graph could not be built: shapes or types do not fit
   | "E_RUNTIME" // the backend failed
   | "E_DISPOSED"
+  | "E_ENGINE_LOST" // the engine's own process ended: what it was asked is lost, and it is started again
   | "E_ABORTED"
   | "E_METHOD_NOT_FOUND"
   | "E_DOWNLOAD" // transfer failed, or what arrived is not what was promised

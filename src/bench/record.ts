@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import type { ConcurrencyResult } from "./concurrency.ts"
+import type { LoadResult } from "./load.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
 import type { PerplexityResult } from "./perplexity.ts"
 import type { ProfileResult } from "./profile.ts"
@@ -15,6 +16,7 @@ export type BenchRecord =
   | BenchResult
   | CertificateRecord
   | ConcurrencyResult
+  | LoadResult
   | PerplexityResult
   | ProfileResult
   | StartUpResult
@@ -32,6 +34,8 @@ export function recordName(record: BenchRecord): string {
     bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
     certificate: () => certificateName(record as CertificateRecord),
     concurrency: () => `${(record as ConcurrencyResult).weights}-${threads(record)}`,
+    load: () =>
+      `${(record as LoadResult).weights}-${threads(record)}-${(record as LoadResult).rows.at(-1)!.clients}-clients`,
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),

@@ -1,10 +1,12 @@
 /** What `forerun bench` measured, as tables for people. */
+import { loadTable } from "../bench/load.ts"
 import type { BenchRecord } from "../bench/record.ts"
 import {
   acceptanceTable,
   certificateTable,
   concurrencyTable,
   costCurveTable,
+  newest,
   perplexityTable,
   profileTable,
   startUpTable,
@@ -18,6 +20,7 @@ export function describeRecord(record: BenchRecord): string {
   const made = {
     certificate: certificateTable,
     concurrency: concurrencyTable,
+    load: (records: readonly BenchRecord[]) => loadTable(newest(records, "load")),
     perplexity: perplexityTable,
     profile: profileTable,
     "start-up": startUpTable,

@@ -168,6 +168,12 @@ export const withServeFlags = (command: Command): Command =>
     .option("--insecure", "listen to others without a key")
     .option("--parallel <n>", "requests that run at a time (default 8)", integer(1, 1024))
     .option("--queue <n>", "requests that may wait; more are refused (default 64)", integer(0, 65536))
+    .option(
+      "--prefix-cache <MiB>",
+      "memory for beginnings of prompts, kept for later ones (default 256)",
+      integer(0, 1 << 20),
+    )
+    .option("--data <folder>", "where files and batches are kept, and gone on with; default: they go with the server")
     .option("--body-limit <bytes>", "largest body of a request (default 4194304)", integer(1024))
     .option("--timeout <seconds>", "longest time of a request (default 600)", integer(1, 86400))
     .option("--drain <seconds>", "time that running answers have at the end (default 30)", integer(0, 3600))

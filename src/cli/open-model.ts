@@ -2,14 +2,19 @@
 import { ForerunError } from "../base/errors.ts"
 import { loadModel } from "../generate/load.ts"
 import type { Model } from "../generate/model.ts"
-import type { ModelInfo } from "../generate/types.ts"
+import type { LoadModelOptions, ModelInfo } from "../generate/types.ts"
 import type { EngineFlags } from "./flags.ts"
 import type { Output } from "./output.ts"
 import { createProgress } from "./progress.ts"
 import { formatSeconds } from "./terminal.ts"
 
 /** @throws ForerunError what loadModel throws; E_ABORTED when the signal came before the model was ready */
-export async function openModel(flags: EngineFlags, output: Output, signal: AbortSignal): Promise<Model> {
+export async function openModel(
+  flags: EngineFlags,
+  output: Output,
+  signal: AbortSignal,
+  more: Pick<LoadModelOptions, "ownProcess" | "prefixBytes"> = {},
+): Promise<Model> {
   const { model: name, weights, draft, draftWeights, part, adapter, threads, device, offline } = flags
   const progress = createProgress()
   const begin = performance.now()
@@ -24,6 +29,7 @@ export async function openModel(flags: EngineFlags, output: Output, signal: Abor
       ...(threads === undefined ? {} : { threads }),
       ...(device === undefined ? {} : { device }),
       ...(offline === undefined ? {} : { offline }),
+      ...more,
       signal,
       onProgress: progress.update,
     })

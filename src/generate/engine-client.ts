@@ -1,10 +1,8 @@
-/** The caller's end of the engine's thread. */
-import { createRequire } from "node:module"
-import { pathToFileURL } from "node:url"
-import { Worker } from "node:worker_threads"
-import { ForerunError } from "../base/errors.ts"
+/** The caller's end of the engine: calls go out, and each is settled once, whatever becomes of the engine. */
+import type { ForerunError } from "../base/errors.ts"
 import type { StreamEvent } from "../decoding/step.ts"
-import { type Call, type FromEngine, type ToEngine, unpackError } from "./protocol.ts"
+import type { EngineLink, StartLink } from "./engine-link.ts"
+import { type Call, type FromEngine, unpackError } from "./protocol.ts"
 import type { LoadProgress } from "./types.ts"
 
 export interface CallOptions {
@@ -13,81 +11,61 @@ export interface CallOptions {
   readonly onProgress?: (progress: LoadProgress) => void
 }
 
+/** Whoever takes calls: one engine, or one that is started again when it is lost. */
+export interface EngineCaller {
+  call<T>(call: Call, options?: CallOptions): Promise<T>
+}
+
 interface Pending {
   readonly options: CallOptions
   readonly resolve: (result: never) => void
   readonly reject: (error: Error) => void
 }
 
-export class EngineClient {
-  readonly #worker: Worker
+export class EngineClient implements EngineCaller {
+  readonly #link: EngineLink
   readonly #pending = new Map<number, Pending>()
   #nextId = 1
   #gone: ForerunError | undefined
 
-  constructor() {
-    this.#worker = startWorker()
-    this.#worker.on("message", (message: FromEngine) => this.#receive(message))
-    this.#worker.on("error", (error) =>
-      this.#fail(new ForerunError("E_RUNTIME", `the engine failed: ${error.message}`, { cause: error })),
-    )
-    this.#worker.on("exit", () => this.#fail(new ForerunError("E_DISPOSED", "the model was disposed")))
-    this.#worker.unref() // referenced only while a call is under way
+  /** @param onGone called once when the engine takes no more calls; those under way have been rejected */
+  constructor(start: StartLink, onGone: () => void = () => {}) {
+    this.#link = start({
+      onMessage: (message) => this.#receive(message),
+      onGone: (error) => {
+        if (this.#gone) return
+        this.#gone = error
+        for (const { reject } of this.#pending.values()) reject(error)
+        onGone()
+      },
+    })
+    this.#link.unref() // referenced only while a call is under way
+  }
+
+  get pid(): number | undefined {
+    return this.#link.pid
+  }
+
+  get isGone(): boolean {
+    return this.#gone !== undefined
   }
 
   call<T>(call: Call, options: CallOptions = {}): Promise<T> {
     if (this.#gone) return Promise.reject(this.#gone)
     const id = this.#nextId++
     const aborted = options.signal?.aborted ?? false
-    const abort = () => this.#worker.postMessage({ id, abort: true } satisfies ToEngine)
+    const abort = () => this.#gone === undefined && this.#link.send({ id, abort: true })
     const done = new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { options, resolve: resolve as (result: never) => void, reject })
-      this.#worker.ref()
-      this.#worker.postMessage({ id, call, aborted } satisfies ToEngine)
+      this.#link.ref()
+      this.#link.send({ id, call, aborted })
     })
     options.signal?.addEventListener("abort", abort)
     return done.finally(() => {
       options.signal?.removeEventListener("abort", abort)
       this.#pending.delete(id)
-      if (this.#pending.size === 0) this.#worker.unref()
+      if (this.#pending.size === 0) this.#link.unref()
     })
-  }
-
-  /** A call whose events are wanted; leaving the loop early stops the engine within one pass. */
-  async *stream<Event extends StreamEvent, Result>(
-    call: Call,
-    { signal }: Pick<CallOptions, "signal">,
-  ): AsyncGenerator<Event, Result> {
-    const stop = new AbortController()
-    const events: StreamEvent[] = []
-    let wake = () => {}
-    const result = this.call<Result>(call, {
-      signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-      onEvent(event) {
-        events.push(event)
-        wake()
-      },
-    })
-    let ended = false
-    result
-      .catch(() => {})
-      .finally(() => {
-        ended = true
-        wake()
-      })
-    try {
-      for (;;) {
-        const event = events.shift()
-        if (event) yield event as Event
-        else if (ended) return await result
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-      }
-    } finally {
-      stop.abort()
-    }
   }
 
   #receive(message: FromEngine): void {
@@ -98,20 +76,42 @@ export class EngineClient {
     else if ("error" in message) pending.reject(unpackError(message.error))
     else pending.resolve(message.result as never)
   }
-
-  #fail(error: ForerunError): void {
-    this.#gone ??= error
-    for (const { reject } of this.#pending.values()) reject(error)
-  }
 }
 
-/** The published package is JavaScript; from sources (tests, tsx) the thread registers a TypeScript loader first. */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("./engine-worker.js", import.meta.url))
-  const entry = new URL("./engine-worker.ts", import.meta.url).href
-  // require.resolve would pick tsx's CommonJS entry, whose loader file does not exist.
-  const tsx = createRequire(import.meta.url).resolve("tsx/package.json")
-  const resolved = new URL("./dist/esm/api/index.mjs", pathToFileURL(tsx)).href
-  const code = `import(${JSON.stringify(resolved)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(entry)}) })`
-  return new Worker(code, { eval: true })
+/** A call whose events are wanted; leaving the loop early stops the engine within one pass. */
+export async function* streamCall<Event extends StreamEvent, Result>(
+  client: EngineCaller,
+  call: Call,
+  { signal }: Pick<CallOptions, "signal">,
+): AsyncGenerator<Event, Result> {
+  const stop = new AbortController()
+  const events: StreamEvent[] = []
+  let wake = () => {}
+  const result = client.call<Result>(call, {
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+    onEvent(event) {
+      events.push(event)
+      wake()
+    },
+  })
+  let ended = false
+  result
+    .catch(() => {})
+    .finally(() => {
+      ended = true
+      wake()
+    })
+  try {
+    for (;;) {
+      const event = events.shift()
+      if (event) yield event as Event
+      else if (ended) return await result
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+    }
+  } finally {
+    stop.abort()
+  }
 }

@@ -8,7 +8,7 @@ import { readBehind } from "../decoding/read-behind.ts"
 import { createSampler } from "../decoding/sampler.ts"
 import { validateSampling } from "../decoding/sampling-options.ts"
 import { createSpeculationTally } from "../decoding/speculation-report.ts"
-import type { Step, StreamEvent, TextAppended, Token } from "../decoding/step.ts"
+import type { StreamEvent, TextAppended, Token } from "../decoding/step.ts"
 import { createStopper } from "../decoding/stop.ts"
 import { loadContinuation } from "../methods/index.ts"
 import { blockSize } from "../models/builder.ts"
@@ -20,8 +20,7 @@ import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
-import type { ModelRunner } from "../runtime/pass.ts"
-import { PrefixTree } from "../runtime/prefix-tree.ts"
+import { type Opened, PrefixTree } from "../runtime/prefix-tree.ts"
 import { loadBackend } from "../runtime/session-node.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
 import { createStreamDecoder } from "../text/stream-decoder.ts"
@@ -136,7 +135,7 @@ export class Engine {
   ): AsyncGenerator<StreamEvent, GenerateResult> {
     const n = integer("n", given.n ?? 1, 1, 128)
     const { seed = Math.floor(Math.random() * 2 ** 32) } = given
-    let begun = past
+    let begun: Opened | undefined = past && { cache: past, found: past.length }
     const sample = (index: number) => {
       const random = createRandom(seed).fork("sample")
       // The first of several is the answer that is alone without the others.
@@ -146,8 +145,9 @@ export class Engine {
     if (n === 1) return yield* sample(0)
     // They share all of the prompt but its last token.
     const prompt = await this.#encodePrompt(input, given)
-    const shared = past ? past.fork() : this.runner.openCache()
-    begun = shared
+    const known = past ? { cache: past.fork(), found: past.length } : await this.#known(prompt, given, signal)
+    const shared = known?.cache ?? this.runner.openCache()
+    begun = { cache: shared, found: known?.found ?? 0 }
     try {
       yield* prefill(this.runner, shared, prompt.subarray(shared.length, -1), { signal })
       return yield* sampleMany(n, sample)
@@ -175,7 +175,7 @@ export class Engine {
       random,
     }: {
       readonly signal: AbortSignal
-      readonly past: KvCache | undefined
+      readonly past: Opened | undefined
       readonly random: Random
     },
   ): AsyncGenerator<StreamEvent, GenerateResult> {
@@ -225,10 +225,17 @@ export class Engine {
     }
     const leave = await this.#admission.enter((prompt.length + maxTokens) * positionBytes(config), signal)
     let begun: Required<Prompt> | undefined
+    let cachedTokens = 0
     let run: ReturnType<typeof method.run> | undefined
     let outcome: Completion | undefined
     try {
-      begun = yield* this.#begin(target, { prompt, past }, signal)
+      const opened = past ?? (await this.#known(prompt, given, signal))
+      cachedTokens = opened?.found ?? 0
+      try {
+        if (opened && opened.cache.length > 0) begun = yield* readBehind(target, opened.cache, prompt, signal)
+      } finally {
+        if (opened !== past) opened?.cache.dispose()
+      }
       run = method.run(begun ?? { tokens: prompt }, context)
       for (;;) {
         const next = await run.next()
@@ -284,6 +291,7 @@ export class Engine {
       text,
       tokens: tokens.map(({ id }) => id),
       promptTokens: prompt.length,
+      cachedTokens,
       finishReason: stopString === undefined ? outcome!.reason : "stop",
       ...(stopString === undefined ? {} : { stopString }),
       method: method.name,
@@ -303,19 +311,9 @@ export class Engine {
     }
   }
 
-  /** The prompt with what is behind a cache that holds its beginning, if there is one. */
-  async *#begin(
-    target: ModelRunner,
-    { prompt, past }: { readonly prompt: Int32Array; readonly past: KvCache | undefined },
-    signal: AbortSignal,
-  ): AsyncGenerator<Step, Required<Prompt> | undefined> {
-    if (past) return yield* readBehind(target, past, prompt, signal)
-    const known = await this.#prefixes?.open(prompt, signal)
-    try {
-      return known && known.length > 0 ? yield* readBehind(target, known, prompt, signal) : undefined
-    } finally {
-      known?.dispose()
-    }
+  /** What is kept of the prompt's beginning, and read by now; undefined when nothing is kept at all. */
+  async #known(prompt: Int32Array, { prefixSalt }: GenerateOptions, signal: AbortSignal): Promise<Opened | undefined> {
+    return this.#prefixes?.open(prompt, signal, prefixSalt)
   }
 
   score(tokens: Int32Array, options: { readonly signal?: AbortSignal; readonly top?: number } = {}): Promise<Score> {

@@ -1,9 +1,11 @@
-/** Finds a model and loads it into a thread of its own. */
+/** Finds a model and loads it into a thread or a process of its own. */
 import { resolve } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import { weightFormats } from "../models/formats.ts"
 import { findModel } from "../store/find.ts"
 import { EngineClient } from "./engine-client.ts"
+import { startProcess, startThread } from "./engine-link.ts"
+import { LastingEngine } from "./lasting-engine.ts"
 import { createModel, type Model } from "./model.ts"
 import type { LoadModelOptions, ModelInfo } from "./types.ts"
 
@@ -47,7 +49,8 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
   }
   const path = await find(name)
   const draftPath = draft === undefined ? undefined : await find(draft)
-  const client = new EngineClient()
+  const lasting = options.ownProcess ? new LastingEngine({ start: startProcess }) : undefined
+  const client = lasting ?? new EngineClient(startThread)
   const plain = {
     ...(weights === undefined ? {} : { weights }),
     ...(draftPath === undefined ? {} : { draft: draftPath }),
@@ -64,7 +67,7 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
       { name: "load", path, options: plain },
       { ...(onProgress ? { onProgress } : {}) },
     )
-    return createModel(client, info)
+    return createModel(client, info, () => lasting?.state ?? { isReady: true, restarts: 0 })
   } catch (thrown) {
     await client.call({ name: "dispose" }).catch(() => {})
     throw thrown

@@ -4,7 +4,7 @@ import type { CostCurve } from "../runtime/cost-curve.ts"
 import type { LedgerTotals } from "../runtime/ledger.ts"
 import type { Mask } from "../runtime/mask.ts"
 import type { Matrix, PassInput, TopLogits, Want } from "../runtime/pass.ts"
-import type { EngineClient } from "./engine-client.ts"
+import { type EngineCaller, streamCall } from "./engine-client.ts"
 import type { RemotePass, RemoteResult } from "./protocol.ts"
 import type { GenerateOptions, GenerateResult, ModelInfo, PromptInput, RunOptions, Score } from "./types.ts"
 import type { Vocabulary } from "./vocabulary.ts"
@@ -16,6 +16,12 @@ export interface ModelCache {
   fork(): Promise<ModelCache>
   rewind(length: number): Promise<void>
   dispose(): Promise<void>
+}
+
+export interface EngineState {
+  readonly isReady: boolean
+  readonly pid?: number
+  readonly restarts: number
 }
 
 export interface PastOption {
@@ -42,6 +48,8 @@ export interface ModelPassResult {
 
 export interface Model {
   readonly info: ModelInfo
+  /** Of the engine: whether it takes calls now, its process if it has one of its own, how often it was started again. */
+  engine(): EngineState
   /** One answer. Aborting resolves with what there is, `finishReason: "abort"`. */
   generate(prompt: PromptInput, options?: GenerateOptions & PastOption): Promise<GenerateResult>
   /** The steps of one answer as they happen, and text as it becomes certain; returns the result. */
@@ -70,9 +78,9 @@ export interface Model {
 class RemoteCache implements ModelCache {
   length: number
   readonly id: number
-  readonly #client: EngineClient
+  readonly #client: EngineCaller
 
-  constructor(client: EngineClient, { cache, length }: { cache: number; length: number }) {
+  constructor(client: EngineCaller, { cache, length }: { cache: number; length: number }) {
     this.#client = client
     this.id = cache
     this.length = length
@@ -92,7 +100,7 @@ class RemoteCache implements ModelCache {
   }
 }
 
-export function createModel(client: EngineClient, info: ModelInfo): Model {
+export function createModel(client: EngineCaller, info: ModelInfo, engine: () => EngineState): Model {
   let disposed: Promise<void> | undefined
   let vocabulary: Promise<Vocabulary> | undefined
   // The engine keeps a pass's new rows until they are kept; a result nobody holds any more lets go of them.
@@ -101,6 +109,7 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
   })
   const model: Model = {
     info,
+    engine,
     generate(prompt, { signal, past, ...options } = {}) {
       return client.call<GenerateResult>(
         { name: "generate", prompt, options, ...numbered(past), events: false },
@@ -108,13 +117,14 @@ export function createModel(client: EngineClient, info: ModelInfo): Model {
       )
     },
     stream(prompt, { signal, past, ...options } = {}) {
-      return client.stream<StreamEvent, GenerateResult>(
+      return streamCall<StreamEvent, GenerateResult>(
+        client,
         { name: "generate", prompt, options, ...numbered(past), events: true },
         { signal },
       )
     },
     run<Outcome>(method: string, input: unknown, { signal, ...plain }: RunOptions = {}) {
-      return client.stream<Step, Outcome>({ name: "run", method, input, options: plain }, { signal })
+      return streamCall<Step, Outcome>(client, { name: "run", method, input, options: plain }, { signal })
     },
     async forward(pass) {
       const { cache, ...rest } = pass

@@ -26,6 +26,8 @@ export interface LoadModelOptions {
   readonly cacheBytes?: number
   /** Memory in which beginnings of prompts are kept, for later prompts that begin alike; default 0. */
   readonly prefixBytes?: number
+  /** The engine runs in a process of its own instead of a thread, and is started again when it is lost. */
+  readonly ownProcess?: boolean
   readonly offline?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: LoadProgress) => void
@@ -63,6 +65,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly raw?: boolean
   /** System message in front of a string prompt. */
   readonly system?: string
+  /** With `prefixBytes`: beginnings of prompts are shared among those with the same salt, and with nobody else. */
+  readonly prefixSalt?: string
   readonly signal?: AbortSignal
 }
 
@@ -90,6 +94,8 @@ export interface GenerateResult {
   readonly text: string
   readonly tokens: number[]
   readonly promptTokens: number
+  /** Tokens of the prompt that had been read before: in `past`, or for prompts that began alike. */
+  readonly cachedTokens: number
   readonly finishReason: "stop" | "length" | "abort"
   /** The text that ended the answer, if one did. */
   readonly stopString?: string

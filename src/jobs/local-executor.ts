@@ -13,12 +13,18 @@ import { answerable } from "./request-options.ts"
 import { type Answer, completed, refused } from "./result.ts"
 import { statusOf } from "./status.ts"
 
-/** @param options.concurrency requests at a time, whose passes run together; default 16 */
-export function createLocalExecutor(model: Model, options: { readonly concurrency?: number } = {}): Executor {
+type LocalModel = Pick<Model, "info" | "encodePrompt" | "openCache" | "forward" | "generate" | "ledger">
+
+/** @param options.name the model's in answers; default its file. @param options.concurrency requests at a time, whose passes run together; default 16 */
+export function createLocalExecutor(
+  model: LocalModel,
+  options: { readonly concurrency?: number; readonly name?: string } = {},
+): Executor {
   const { info } = model
   const { concurrency = 16 } = options
   const free = createSemaphore(concurrency)
   const name = info.path.split(/[\\/]/).at(-1)!
+  const named = options.name ?? name
 
   async function encode(request: JobRequest, defaults: GenerateOptions): Promise<Int32Array> {
     const { prompt, options } = answerable(request, defaults)
@@ -63,7 +69,7 @@ export function createLocalExecutor(model: Model, options: { readonly concurrenc
       const result = await model.generate({ tokens }, { ...options, seed, signal, ...(past ? { past } : {}) })
       const answers = result.choices ?? [result]
       if (signal.aborted || answers.some(({ finishReason }) => finishReason === "abort")) return undefined
-      return completed(request, answers, { model: name, cachedTokens: past?.length ?? 0 })
+      return completed(request, answers, { model: named, cachedTokens: result.cachedTokens })
     } catch (thrown) {
       const error = asForerunError(thrown)
       const status = statusOf[error.code]
@@ -113,7 +119,7 @@ function seedOf(job: string, { customId }: JobRequest): number {
 }
 
 /** The weights' own hash is not known here; name, format and every setting of the model stand for it. */
-function identityOf({ info }: Model, name: string): string {
+function identityOf({ info }: LocalModel, name: string): string {
   const { architecture, config, weights } = info
   const text = JSON.stringify({ name, architecture, config, weights })
   return `${name}:${weights}:${createHash("sha256").update(text).digest("hex").slice(0, 16)}`

@@ -7,7 +7,15 @@ import { RequestError } from "./request-options.ts"
 import { badLineResult, completed, refused, resultLine } from "./result.ts"
 
 const result: GenerateResult = {
-  ...{ text: "ab", tokens: [5, 6], promptTokens: 10, finishReason: "length", method: "autoregressive", lossless: true },
+  ...{
+    text: "ab",
+    tokens: [5, 6],
+    promptTokens: 10,
+    cachedTokens: 0,
+    finishReason: "length",
+    method: "autoregressive",
+    lossless: true,
+  },
   ...{ seed: 1, passes: { target: 2, draft: 0 } },
   timings: { loadMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0, tokensPerSecond: 0 },
   logprobs: [

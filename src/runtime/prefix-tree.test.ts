@@ -21,7 +21,8 @@ test("requests that come at once read what they share once, and get the bits of 
   const tree = new PrefixTree(runner, 100)
   const before = runner.ledger.totals().rows
   const prompts = [10, 11, 12].map((last) => Int32Array.from([...tokens(1, 2, last), 5]))
-  const caches = await Promise.all(prompts.map((prompt) => tree.open(prompt, signal)))
+  const opened = await Promise.all(prompts.map((prompt) => tree.open(prompt, signal)))
+  const caches = opened.map(({ cache }) => cache)
   expect(caches.map(({ length }) => length)).toEqual([384, 384, 384])
   expect(runner.ledger.totals().rows - before).toBe(128 * (2 + 3))
   expect(tree.blocks).toBe(5)
@@ -38,7 +39,7 @@ test("requests that come at once read what they share once, and get the bits of 
 
 test("a prompt of exactly whole blocks keeps one back: its last logits are in no cache", async () => {
   const tree = new PrefixTree(runner, 100)
-  const cache = await tree.open(tokens(1, 2), signal)
+  const { cache } = await tree.open(tokens(1, 2), signal)
   expect(cache.length).toBe(128)
   cache.dispose()
   tree.dispose()
@@ -46,7 +47,7 @@ test("a prompt of exactly whole blocks keeps one back: its last logits are in no
 
 test("the least recently used leaf makes room; what a cache still holds stays alive", async () => {
   const tree = new PrefixTree(runner, 2)
-  const open = (...seeds: number[]) => tree.open(Int32Array.from([...tokens(...seeds), 1]), signal)
+  const open = async (...seeds: number[]) => (await tree.open(Int32Array.from([...tokens(...seeds), 1]), signal)).cache
   const first = await open(1)
   const second = await open(2)
   second.dispose()
@@ -67,11 +68,25 @@ test("the least recently used leaf makes room; what a cache still holds stays al
 
 test("aborted, it gives what there is; a failure is told to all who waited and forgotten", async () => {
   const tree = new PrefixTree(runner, 10)
-  const none = await tree.open(Int32Array.from([...tokens(1), 1]), AbortSignal.abort())
-  expect(none.length).toBe(0)
+  const { cache: none, found } = await tree.open(Int32Array.from([...tokens(1), 1]), AbortSignal.abort())
+  expect([none.length, found]).toEqual([0, 0])
   const bad = Int32Array.from([...tokens(1).fill(999), 1])
   const both = await Promise.allSettled([tree.open(bad, signal), tree.open(bad, signal)])
   expect(both.map(({ status }) => status)).toEqual(["rejected", "rejected"])
   expect(tree.blocks).toBe(0)
+  tree.dispose()
+})
+
+test("nothing is found under another salt, at any depth", async () => {
+  const tree = new PrefixTree(runner, 100)
+  const prompt = Int32Array.from([...tokens(1, 2), 1])
+  const found: number[] = []
+  for (const salt of ["a", "b", "a", "b", ""]) {
+    const opened = await tree.open(prompt, signal, salt)
+    found.push(opened.found)
+    opened.cache.dispose()
+  }
+  expect(found).toEqual([0, 0, 256, 256, 0])
+  expect(tree.blocks).toBe(6)
   tree.dispose()
 })

@@ -4,7 +4,7 @@ import type { KvCache } from "./kv-cache.ts"
 import type { ModelRunner } from "./pass.ts"
 
 interface Node {
-  /** By the tokens of their block. */
+  /** By the tokens of their block; at the root, by the salt too. */
   readonly children: Map<string, Node>
   readonly parent: Node | undefined
   readonly key: string
@@ -14,6 +14,12 @@ interface Node {
   /** Those who are on their way through it. */
   users: number
   used: number
+}
+
+export interface Opened {
+  readonly cache: KvCache
+  /** Tokens that somebody else had read, or was reading. */
+  readonly found: number
 }
 
 export class PrefixTree {
@@ -36,18 +42,26 @@ export class PrefixTree {
   /**
    * A cache with the whole blocks that the prompt begins with, at least one token left out; the caller disposes it.
    * Blocks that are not there yet are read, by the first who asks; aborted, it holds what there was.
+   * @param salt only what was read with the same one is found
    */
-  async open(tokens: Int32Array, signal: AbortSignal): Promise<KvCache> {
+  async open(tokens: Int32Array, signal: AbortSignal, salt = ""): Promise<Opened> {
     const way: Node[] = []
+    let found = 0
     try {
       for (let end = blockSize; end < tokens.length && !signal.aborted; end += blockSize) {
-        const node = this.#child(way.at(-1) ?? this.#root, tokens.subarray(end - blockSize, end))
+        const block = tokens.subarray(end - blockSize, end)
+        const parent = way.at(-1)
+        // Whoever has another salt has another first block, and so nothing below it in common.
+        const key = parent ? block.join() : `${salt}\n${block.join()}`
+        const known = (parent ?? this.#root).children.get(key)
+        if (known) found = end
+        const node = known ?? this.#add(parent ?? this.#root, key, block)
         node.users++
         way.push(node)
         node.used = ++this.#clock
         await node.ready
       }
-      return way.at(-1)?.cache?.fork() ?? this.#runner.openCache()
+      return { cache: way.at(-1)?.cache?.fork() ?? this.#runner.openCache(), found }
     } finally {
       for (const node of way) node.users--
       this.#evict()
@@ -58,10 +72,7 @@ export class PrefixTree {
     for (const node of [...leavesFirst(this.#root)]) this.#remove(node)
   }
 
-  #child(parent: Node, block: Int32Array): Node {
-    const key = block.join()
-    const known = parent.children.get(key)
-    if (known) return known
+  #add(parent: Node, key: string, block: Int32Array): Node {
     const node = newNode(parent, key)
     parent.children.set(key, node)
     this.#blocks++

@@ -44,7 +44,7 @@ const typeOf = (status: number): string => types[status] ?? (status < 500 ? "inv
 /** Codes that clients look for. */
 const known: Partial<Record<ErrorCode, string>> = { E_CONTEXT_LENGTH: "context_length_exceeded" }
 /** The engine is not there, or not any more: another try may find it back. */
-const isPassing = new Set<ErrorCode>(["E_DISPOSED", "E_ABORTED", "E_LOCKED"])
+const isPassing = new Set<ErrorCode>(["E_DISPOSED", "E_ENGINE_LOST", "E_ABORTED", "E_LOCKED"])
 
 /** @param prompt the part of the body that failures of the prompt are blamed on */
 export function apiError(thrown: unknown, prompt?: string): ApiError {

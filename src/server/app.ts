@@ -1,9 +1,11 @@
 /** The server as a function from Request to Response: guards, then the table of routes. Knows no sockets. */
 import { randomUUID } from "node:crypto"
 import { type Context, Hono } from "hono"
+import { createLocalExecutor } from "../jobs/local-executor.ts"
 import { type Admission, createAdmission } from "./admission.ts"
 import { ApiError, apiError, errorResponse } from "./api-error.ts"
 import type { ApiRequest, Route, ServedModel, ServerContext } from "./context.ts"
+import { openData, type ServerData } from "./data.ts"
 import { checkHost, checkKey, checkOrigin, crossOrigin, preflight } from "./guards.ts"
 import { createMetrics } from "./metrics.ts"
 import { routes } from "./routes.ts"
@@ -14,7 +16,9 @@ export interface App {
   readonly fetch: (request: Request) => Promise<Response>
   readonly settings: ResolvedSettings
   readonly admission: Admission
-  /** Nobody is let in any more; resolves when everybody has left. */
+  /** Takes up the batches of a folder that outlives servers. @throws ForerunError E_IO, E_LOCKED */
+  start(): Promise<void>
+  /** Nobody is let in any more, batches stop; resolves when everybody has left. */
   drain(): Promise<void>
 }
 
@@ -30,10 +34,21 @@ export function createApp(model: ServedModel, { settings: given = {}, isTrusted 
   const admission = createAdmission(settings.limits)
   let isDraining = false
   let spelling: Promise<Spelling> | undefined
+  let data: Promise<ServerData> | undefined
   const context: ServerContext = {
-    ...{ model, settings, admission, metrics: createMetrics({ admission }) },
+    ...{ model, settings, admission, metrics: createMetrics({ admission, model }) },
     created: Math.floor(Date.now() / 1000),
     isDraining: () => isDraining,
+    data() {
+      data ??= openData(settings.dataFolder, {
+        executor: () => createLocalExecutor(model, { concurrency: settings.limits.batchParallel, name: settings.name }),
+        ...{ defaults: settings.defaults, limits: settings.limits },
+      })
+      data.catch(() => {
+        data = undefined
+      })
+      return data
+    },
     spelling: () => (spelling ??= model.vocabulary().then(createSpelling)),
   }
   const hono = new Hono()
@@ -43,9 +58,14 @@ export function createApp(model: ServedModel, { settings: given = {}, isTrusted 
     fetch: async (request) => hono.fetch(request),
     settings,
     admission,
-    drain() {
+    async start() {
+      if (settings.dataFolder !== undefined) await context.data()
+    },
+    async drain() {
       isDraining = true
-      return admission.close()
+      const left = admission.close()
+      await data?.then((opened) => opened.close()).catch(() => {})
+      await left
     },
   }
 }
@@ -64,13 +84,17 @@ function unknown(path: string, request: Request): Response {
   throw new ApiError(405, `${request.method.slice(0, 20)} is not possible here, ${allow} is`, { headers: { allow } })
 }
 
-const fits = (pattern: string, path: string): boolean =>
-  pattern.endsWith("/*") ? path.startsWith(pattern.slice(0, -1)) && path.length >= pattern.length : pattern === path
+const fits = (pattern: string, path: string): boolean => {
+  const [wanted, found] = [pattern.split("/"), path.split("/")]
+  const isOpen = wanted.at(-1) === "*"
+  if (isOpen ? found.length < wanted.length : found.length !== wanted.length) return false
+  return wanted.every((part, i) => part === found[i] || ((part === "*" || part === ":id") && found[i] !== ""))
+}
 
 async function serve(c: Context, route: Route, context: ServerContext): Promise<Response> {
   const { raw, path } = c.req
   return answer(raw, route, context, (request) => {
-    const tail = route.path.endsWith("/*") ? decoded(path.slice(route.path.length - 1)) : ""
+    const tail = route.path.endsWith("/*") ? decoded(path.slice(route.path.length - 1)) : (c.req.param("id") ?? "")
     return route.handle({ ...request, tail }, context)
   })
 }
@@ -131,8 +155,7 @@ async function admitted(
   const { admission, settings, metrics } = context
   const limit = createLimit(raw.signal, settings.limits.requestSeconds)
   const { signal } = limit
-  const needsTurn = route.method === "POST"
-  const giveBack = needsTurn ? await admission.enter(caller, signal) : () => {}
+  let giveBack = () => {}
   let isStreaming = false
   const leave: ApiRequest["leave"] = (reason) => {
     if (reason === "left") metrics.left()
@@ -140,6 +163,7 @@ async function admitted(
     giveBack()
   }
   try {
+    if (route.method === "POST" && !route.isTurnless) giveBack = await admission.enter(caller, signal)
     const response = await work({ raw, id, caller, signal, tail: "", leave })
     isStreaming = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false
     return response

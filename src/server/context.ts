@@ -2,6 +2,7 @@
 import type { z } from "zod"
 import type { Model } from "../generate/model.ts"
 import type { Admission } from "./admission.ts"
+import type { ServerData } from "./data.ts"
 import type { Metrics } from "./metrics.ts"
 import type { ResolvedSettings } from "./settings.ts"
 import type { Spelling } from "./spelling.ts"
@@ -19,10 +20,10 @@ export type ServedModel = Pick<
   | "detokenize"
   | "encodePrompt"
   | "vocabulary"
-> & {
-  /** Whether it answers now: an engine may be starting again. Default: it does. */
-  readonly isReady?: () => boolean
-}
+  | "ledger"
+> &
+  // Models of tests have no engine that could be lost.
+  Partial<Pick<Model, "engine">>
 
 export interface ServerContext {
   readonly model: ServedModel
@@ -33,6 +34,8 @@ export interface ServerContext {
   readonly created: number
   readonly isDraining: () => boolean
   spelling(): Promise<Spelling>
+  /** Files and batches; opened when first asked for. */
+  data(): Promise<ServerData>
 }
 
 export interface ApiRequest {
@@ -42,7 +45,7 @@ export interface ApiRequest {
   readonly caller: string
   /** Aborted when the client has left or the time is up; its reason is an ApiError. */
   readonly signal: AbortSignal
-  /** What the path says in place of its last part, where the route has one. */
+  /** What the path says in place of its `:id` or `*`, where the route has one. */
   readonly tail: string
   /** Called by routes that answer piece by piece, once, when the last piece was sent or nobody reads on. */
   readonly leave: (reason: "sent" | "left") => void
@@ -50,13 +53,17 @@ export interface ApiRequest {
 
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE"
-  /** As Hono writes it; `/*` at the end takes the rest of the path. */
+  /** As Hono writes it: `:id` takes a part, `/*` at the end the rest of the path. */
   readonly path: string
   /** Answers without a key. */
   readonly isOpen?: true
+  /** Of POST: asks the model nothing, and so takes no turn. */
+  readonly isTurnless?: true
   /** For the description of the server. */
   readonly summary: string
   /** The shape of the body, where there is one. */
   readonly body?: z.ZodType
+  /** Default application/json. */
+  readonly bodyType?: string
   handle(request: ApiRequest, context: ServerContext): Promise<Response> | Response
 }

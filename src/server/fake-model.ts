@@ -65,6 +65,7 @@ export function fakeModel(isHeld = false): FakeModel {
     score: async () => ({ tokens: 1, logprobs: [], meanNll: 0, perplexity: 1 }),
     openCache: () => Promise.reject(new Error("the fake model holds no cache")),
     forward: () => Promise.reject(new Error("the fake model runs no passes")),
+    ledger: () => Promise.reject(new Error("the fake model runs no passes")),
     running: () => running,
     release() {
       go()
@@ -76,7 +77,13 @@ export function fakeModel(isHeld = false): FakeModel {
 
 function result(text: string, finishReason: GenerateResult["finishReason"]): GenerateResult {
   return {
-    ...{ text, tokens: Array.from(text, (letter) => letters.indexOf(letter)), promptTokens: 1, finishReason },
+    ...{
+      text,
+      tokens: Array.from(text, (letter) => letters.indexOf(letter)),
+      promptTokens: 1,
+      cachedTokens: 0,
+      finishReason,
+    },
     ...{ method: "fake", lossless: true, seed: 1, passes: { target: 1, draft: 0 } },
     timings: { loadMs: 0, prefillMs: 0, decodeMs: 0, firstTokenMs: 0, tokensPerSecond: 0 },
   }

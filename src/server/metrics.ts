@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client"
 import type { GenerateResult } from "../generate/types.ts"
 import type { Admission } from "./admission.ts"
+import type { ServedModel } from "./context.ts"
 
 export interface Metrics {
   /** @param route as in the table of routes: a path of a request could be anything */
@@ -19,7 +20,13 @@ export interface Metrics {
 
 const seconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
-export function createMetrics({ admission }: { readonly admission: Pick<Admission, "running" | "waiting"> }): Metrics {
+export function createMetrics({
+  admission,
+  model,
+}: {
+  readonly admission: Pick<Admission, "running" | "waiting">
+  readonly model: Pick<ServedModel, "engine">
+}): Metrics {
   const register = new Registry()
   const registers = [register]
   collectDefaultMetrics({ register }) // memory, and how late the event loop is
@@ -42,6 +49,9 @@ export function createMetrics({ admission }: { readonly admission: Pick<Admissio
   const drafted = counter("spec_decode_num_draft_tokens", "Tokens drafted")
   const accepted = counter("spec_decode_num_accepted_tokens", "Drafted tokens accepted")
   gauge("num_requests_running", "Requests that run", () => admission.running)
+  const cached = counter("prompt_tokens_cached", "Tokens of prompts that had been read before")
+  gauge("engine_up", "Whether the engine takes requests", () => Number(model.engine?.().isReady ?? true))
+  gauge("engine_restarts", "How often the engine was lost and started again", () => model.engine?.().restarts ?? 0)
   gauge("num_requests_waiting", "Requests that wait", () => admission.waiting)
   const first = histogram("time_to_first_token", "From the request to its first text")
   const between = histogram("inter_token_latency", "Between two texts of a stream")
@@ -50,6 +60,7 @@ export function createMetrics({ admission }: { readonly admission: Pick<Admissio
     left: () => gone.inc(),
     generated(results) {
       prompts.inc(results[0]?.promptTokens ?? 0)
+      cached.inc(results[0]?.cachedTokens ?? 0)
       for (const { tokens, speculation } of results) {
         completions.inc(tokens.length)
         if (!speculation) continue

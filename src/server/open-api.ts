@@ -19,7 +19,7 @@ const shape = (schema: z.ZodType) => z.toJSONSchema(schema, { io: "input", unrep
 export function openApi(routes: readonly Route[], version: string): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const route of routes) {
-    const path = route.path.replace("/*", "/{id}")
+    const path = named(route.path)
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
   }
   return {
@@ -33,13 +33,15 @@ export function openApi(routes: readonly Route[], version: string): object {
   }
 }
 
-function operation({ path, summary, body, isOpen }: Route): object {
+const named = (path: string): string => path.replace(/\*$|:id/, "{id}")
+
+function operation({ path, summary, body, bodyType = "application/json", isOpen }: Route): object {
   const failure = { description: "An error", content: json({ $ref: "#/components/schemas/Error" }) }
   const id = { name: "id", in: "path", required: true, schema: { type: "string", minLength: 1 } }
   return {
     summary,
-    ...(path.endsWith("/*") ? { parameters: [id] } : {}),
-    ...(body ? { requestBody: { required: true, content: json(shape(body)) } } : {}),
+    ...(named(path) !== path ? { parameters: [id] } : {}),
+    ...(body ? { requestBody: { required: true, content: { [bodyType]: { schema: shape(body) } } } } : {}),
     responses: { "200": { description: "The answer" }, default: failure },
     security: isOpen ? [] : [{ key: [] }, {}],
   }
@@ -53,7 +55,7 @@ export function referencePage(routes: readonly Route[], name: string): string {
     const schema = body
       ? `<details><summary>body</summary><pre>${escaped(JSON.stringify(shape(body), null, 2))}</pre></details>`
       : ""
-    return `<section><h2><b>${method}</b> <code>${escaped(path.replace("/*", "/{id}"))}</code></h2><p>${escaped(summary)}</p>${schema}</section>`
+    return `<section><h2><b>${method}</b> <code>${escaped(named(path))}</code></h2><p>${escaped(summary)}</p>${schema}</section>`
   })
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escaped(name)}</title><style>${style}</style>

@@ -1,7 +1,9 @@
 /** All routes, in one table: the app, the tests of its guards and its description are made from it. */
+import { batchRoutes } from "./batches/batches.ts"
 import { completionRoutes } from "./completions/completions.ts"
 import type { Route } from "./context.ts"
 import { embeddingRoutes } from "./embeddings.ts"
+import { fileRoutes } from "./files/files.ts"
 import { methodRoutes } from "./methods.ts"
 import { modelRoutes } from "./models.ts"
 import { descriptionRoutes } from "./open-api.ts"
@@ -16,6 +18,8 @@ export const routes: readonly Route[] = [
   ...modelRoutes,
   ...completionRoutes,
   ...responseRoutes,
+  ...fileRoutes,
+  ...batchRoutes,
   ...embeddingRoutes,
   ...tokenRoutes,
   ...methodRoutes,

@@ -14,6 +14,8 @@ export interface ServerSettings {
   readonly origins?: readonly string[]
   /** For what a request leaves open. Its temperature is OpenAI's, 1, unless it is set here. */
   readonly defaults?: GenerateOptions
+  /** Where files and batches are kept, and found by the next server; default: a folder that goes with this one. */
+  readonly dataFolder?: string
   readonly limits?: Partial<ServerLimits>
 }
 
@@ -30,13 +32,25 @@ export interface ServerLimits {
   readonly answers: number
   /** Silence on a stream after which a comment is sent, in seconds. */
   readonly pingSeconds: number
+  /** Largest file, in bytes. */
+  readonly fileBytes: number
+  /** Files that are kept for a caller. */
+  readonly files: number
+  /** Batches of a caller that wait or run. */
+  readonly batches: number
+  /** Requests of a batch. */
+  readonly batchRequests: number
+  /** Requests of batches that run at a time, beside those that take turns. */
+  readonly batchParallel: number
 }
 
 const limits: ServerLimits = {
   ...{ bodyBytes: 4 << 20, parallel: 8, waiting: 64, requestSeconds: 600, answers: 128, pingSeconds: 15 },
+  ...{ fileBytes: 64 << 20, files: 1000, batches: 16, batchRequests: 50_000, batchParallel: 4 },
 }
 
-export interface ResolvedSettings extends Required<Omit<ServerSettings, "name" | "limits">> {
+export interface ResolvedSettings extends Required<Omit<ServerSettings, "name" | "limits" | "dataFolder">> {
+  readonly dataFolder: string | undefined
   readonly name: string
   readonly limits: ServerLimits
   /** Called in this process: no host, no origin, no key. */
@@ -51,6 +65,7 @@ export function resolveSettings(given: ServerSettings, name: string, isTrusted =
     keys: given.keys ?? [],
     hosts: given.hosts ?? [],
     origins: given.origins ?? [],
+    dataFolder: given.dataFolder,
     defaults: { temperature: 1, ...given.defaults },
     limits: { ...limits, ...Object.fromEntries(defined) },
     isTrusted,

@@ -9,8 +9,10 @@ const health = () => Response.json({ status: "ok" })
 function ready(_: ApiRequest, { model, isDraining, admission }: ServerContext): Response {
   const headers = { "retry-after": "1" }
   if (isDraining()) throw new ApiError(503, "the server is shutting down", { headers })
-  if (!(model.isReady?.() ?? true)) throw new ApiError(503, "the model is being loaded", { headers })
-  return Response.json({ status: "ready", running: admission.running, waiting: admission.waiting })
+  if (model.engine && !model.engine().isReady)
+    throw new ApiError(503, "the engine is being started again", { code: "E_ENGINE_LOST", headers })
+  const engine = model.engine && { engine: model.engine() }
+  return Response.json({ status: "ready", running: admission.running, waiting: admission.waiting, ...engine })
 }
 
 const metrics = async (_: ApiRequest, { metrics }: ServerContext) =>

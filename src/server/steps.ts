@@ -11,7 +11,7 @@ import { readJson } from "./read-body.ts"
 async function steps(request: ApiRequest, context: ServerContext): Promise<Response> {
   const body = await readJson(request.raw, context.settings.limits.bodyBytes)
   const isChat = body.messages !== undefined
-  const prepared = await prepare(isChat ? "/v1/chat/completions" : "/v1/completions", body, context)
+  const prepared = await prepare(isChat ? "/v1/chat/completions" : "/v1/completions", body, context, request)
   const prompt = isChat ? "messages" : "prompt"
   if (prepared.prompts.length > 1 || prepared.echo)
     throw new RequestError(prompt, "the steps are those of one prompt, without echo")

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import OpenAI from "openai"
 import type { Model } from "../../src/generate/model.ts"
+import type { LoadModelOptions } from "../../src/generate/types.ts"
 import { type App, createApp, type Listening, listen, type ServerSettings } from "../../src/server/index.ts"
 import { loadModel, type ModelWithFetch } from "../../src/server/load-model.ts"
 import { makeTinyFolder, type TinyFolder } from "./tiny-folder.ts"
@@ -27,9 +28,9 @@ export function makeServedFolder(): TinyFolder {
   return tiny
 }
 
-export async function loadTiny(): Promise<ModelWithFetch & { remove(): Promise<void> }> {
+export async function loadTiny(options: LoadModelOptions = {}): Promise<ModelWithFetch & { remove(): Promise<void> }> {
   const tiny = makeServedFolder()
-  const model = await loadModel(tiny.path, { weights: "f32", threads: 1 })
+  const model = await loadModel(tiny.path, { weights: "f32", threads: 1, ...options })
   return {
     ...model,
     async remove() {

@@ -20,6 +20,8 @@ interface Flags extends GenerateFlags {
   readonly bodyLimit?: number
   readonly timeout?: number
   readonly drain?: number
+  readonly prefixCache?: number
+  readonly data?: string
 }
 
 export const defaultPort = 4141
@@ -29,9 +31,13 @@ export async function serve(_: readonly unknown[], flags: Flags, output: Output)
   const settings = await serverSettings(flags)
   const interrupt = catchInterrupt(["SIGINT", "SIGTERM"])
   try {
-    const model = await openModel(flags, output, interrupt.signal)
+    const model = await openModel(flags, output, interrupt.signal, {
+      ownProcess: true,
+      prefixBytes: (flags.prefixCache ?? 256) * 2 ** 20,
+    })
     try {
       const app = createApp(model, { settings })
+      await app.start()
       const listening = await listen(app, listenOptions(flags))
       announce(listening, app, output)
       await aborted(interrupt.signal)
@@ -61,11 +67,12 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 
 /** Only what a flag says: everything else has its default where it is used. */
 async function serverSettings(flags: Flags): Promise<ServerSettings> {
-  const { name, alias, apiKey, allowHost, allowOrigin, parallel, queue, bodyLimit, timeout } = flags
+  const { name, data, alias, apiKey, allowHost, allowOrigin, parallel, queue, bodyLimit, timeout } = flags
   const { method, ...defaults } = await generateOptions(flags)
   const limits = { parallel, waiting: queue, bodyBytes: bodyLimit, requestSeconds: timeout }
   return {
     ...(name === undefined ? {} : { name }),
+    ...(data === undefined ? {} : { dataFolder: data }),
     ...(alias === undefined ? {} : { aliases: alias }),
     ...(apiKey === undefined ? {} : { keys: apiKey.filter((key) => key !== "") }),
     ...(allowHost === undefined ? {} : { hosts: allowHost }),

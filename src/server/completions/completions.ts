@@ -14,7 +14,7 @@ const complete =
   (url: RequestUrl) =>
   async (request: ApiRequest, context: ServerContext): Promise<Response> => {
     const { settings, model } = context
-    const prepared = await prepare(url, await readJson(request.raw, settings.limits.bodyBytes), context)
+    const prepared = await prepare(url, await readJson(request.raw, settings.limits.bodyBytes), context, request)
     const named = {
       id: `${url === "/v1/completions" ? "cmpl" : "chatcmpl"}-${randomUUID().replaceAll("-", "")}`,
       created: Math.floor(Date.now() / 1000),

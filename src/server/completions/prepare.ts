@@ -8,7 +8,7 @@ import { answerable, RequestError } from "../../jobs/request-options.ts"
 import type { ChatMessage } from "../../text/chat-template.ts"
 import { ApiError } from "../api-error.ts"
 import { chatBody, completionBody, parseBody } from "../bodies.ts"
-import type { ServerContext } from "../context.ts"
+import type { ApiRequest, ServerContext } from "../context.ts"
 import { createToolReader, plainReader, type TextReader } from "../tools/tool-reader.ts"
 import { type ToolRequest, toolGrammar, toolPrompt, toolRequest } from "../tools/tool-request.ts"
 
@@ -33,7 +33,12 @@ export interface Prepared {
 type Body = Readonly<Record<string, unknown>>
 
 /** @throws RequestError, ApiError 404 */
-export async function prepare(url: RequestUrl, body: Body, context: ServerContext): Promise<Prepared> {
+export async function prepare(
+  url: RequestUrl,
+  body: Body,
+  context: ServerContext,
+  { caller }: Pick<ApiRequest, "caller">,
+): Promise<Prepared> {
   const isChat = url === "/v1/chat/completions"
   const checked: Body = parseBody(isChat ? chatBody : completionBody, body)
   checkModel(checked.model, context)
@@ -62,6 +67,7 @@ export async function prepare(url: RequestUrl, body: Body, context: ServerContex
     prompts: told ? [told.messages] : prompts.map((one) => (typeof one === "string" ? one : { tokens: one })),
     options: {
       ...chosen,
+      prefixSalt: caller, // what one caller's prompts begin with is nothing that another can find out
       ...(told?.tools ? { tools: told.tools } : {}),
       ...(calling ? { grammar: checkedTools(calling) } : {}),
     },

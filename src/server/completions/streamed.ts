@@ -47,17 +47,18 @@ export async function* answers(prepared: Prepared, run: Run): AsyncGenerator<unk
   const common = { ...named, object: shapes[url].object }
   const dress = (chunk: Chunk) => ({ ...common, ...chunk, ...(includeUsage ? { usage: null } : {}) })
   const results: GenerateResult[] = []
-  let promptTokens = 0
+  let [promptTokens, cachedTokens] = [0, 0]
   for (const [i, prompt] of prompts.entries()) {
     const answered = yield* answerPrompt(prompt, prepared, { ...run, dress, first: i * n })
     promptTokens += answered.promptTokens
+    cachedTokens += answered.results[0]?.cachedTokens ?? 0
     results.push(...answered.results)
     context.metrics.generated(answered.results)
     request.signal.throwIfAborted()
   }
   if (includeUsage) {
     const metrics = speculationMetrics(results)
-    const usage = usageOf(results, { promptTokens, cachedTokens: 0 })
+    const usage = usageOf(results, { promptTokens, cachedTokens })
     yield { ...common, choices: [], usage, ...(metrics ? { metrics: { speculative_decoding: metrics } } : {}) }
   }
   yield "[DONE]"

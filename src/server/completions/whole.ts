@@ -60,7 +60,9 @@ type Usage = { readonly [name: string]: number | Usage }
 /** One prompt's body. */
 function partOf({ url, reader }: Prepared, { echo, results }: Answered, model: string): Part {
   if (results.length === 0) return promptOnly(echo!)
-  const { body } = completed({ url }, results, { model, cachedTokens: 0 }) as Answer & { readonly body: Part }
+  const { body } = completed({ url }, results, { model, cachedTokens: results[0]!.cachedTokens }) as Answer & {
+    readonly body: Part
+  }
   if (!echo) return { ...body, choices: body.choices.map((choice, i) => takenApart(choice, results[i]!, reader())) }
   const choices = body.choices.map((choice, i) => {
     const { text, logprobs } = results[i]!

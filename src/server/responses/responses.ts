@@ -23,7 +23,7 @@ interface ChatChunk {
 
 async function respond(request: ApiRequest, context: ServerContext): Promise<Response> {
   const body = parseBody(responseBody, await readJson(request.raw, context.settings.limits.bodyBytes))
-  const prepared = await prepare("/v1/chat/completions", chatOf(body), context).catch(blamedOnInput)
+  const prepared = await prepare("/v1/chat/completions", chatOf(body), context, request).catch(blamedOnInput)
   const stop = new AbortController()
   const signal = AbortSignal.any([request.signal, stop.signal])
   const events = eventsOf(prepared, body, { request, context, signal })
