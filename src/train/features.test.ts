@@ -1,6 +1,7 @@
 /** Hidden states on disk: the runner's own rows to half precision, shared by processes, in windows with their tokens. */
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { randomTokens, tinyCheckpoint } from "../../test/support/tiny-model.ts"
@@ -73,16 +74,21 @@ test("a second time nothing is computed; what another process began is waited fo
   const path = join(shared, inner!, "00001.safetensors")
   rmSync(path)
   const mark = `${path}.begun`
-  closeSync(openSync(mark, "wx"))
+  writeFileSync(mark, `${hostname()} ${process.pid}`)
+  utimesSync(mark, new Date(0), new Date(0)) // long ago, but it lives
   const controller = new AbortController()
   setTimeout(() => controller.abort(), 500)
   await expect(computeFeatures(request({ folder: shared, signal: controller.signal }))).rejects.toMatchObject({
     code: "E_ABORTED",
   })
-  writeFileSync(mark, "")
-  utimesSync(mark, new Date(0), new Date(0))
+  writeFileSync(mark, `${hostname()} ${spawnSync("true").pid}`)
   const again = await computeFeatures(request({ folder: shared }))
   expect(again.rows(39, "final")).toEqual(first.rows(39, "final"))
+
+  rmSync(path)
+  writeFileSync(mark, "another-machine 1")
+  utimesSync(mark, new Date(0), new Date(0))
+  await computeFeatures(request({ folder: shared }))
   expect(readdirSync(join(shared, inner!))).toEqual(["00000.safetensors", "00001.safetensors"])
 })
 

@@ -3,7 +3,8 @@
  * Several processes with the same folder share the work: each takes pieces that nobody has begun.
  */
 import { createHash } from "node:crypto"
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { ForerunError } from "../base/errors.ts"
@@ -52,7 +53,7 @@ export interface Features {
 
 /** Answers in a piece. */
 const piece = 32
-/** Seconds after which a piece that was begun and not finished is taken over. */
+/** Seconds after which a piece that was begun on another machine and not finished is taken over. */
 const patience = 120
 
 /** @throws E_ABORTED, E_IO, and what loading a target throws */
@@ -133,13 +134,27 @@ const claimOf = (path: string): string => `${path}.begun`
 function claim(path: string): boolean {
   const mark = claimOf(path)
   try {
-    if (Date.now() - statSync(mark).mtimeMs > patience * 1000) rmSync(mark, { force: true }) // whoever began it is gone
+    if (isGone(mark)) rmSync(mark, { force: true })
   } catch {} // nobody has begun it
   try {
-    closeSync(openSync(mark, "wx"))
+    writeFileSync(mark, owner(process.pid), { flag: "wx" })
     return true
   } catch {
     return false
+  }
+}
+
+const owner = (pid: number): string => `${hostname()} ${pid}`
+
+/** Whether the process that began a piece is there no more; of another machine's, time has to tell. */
+function isGone(mark: string): boolean {
+  const [host, pid] = readFileSync(mark, "utf8").split(" ")
+  if (host !== hostname()) return Date.now() - statSync(mark).mtimeMs > patience * 1000
+  try {
+    process.kill(Number(pid), 0)
+    return false
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === "ESRCH"
   }
 }
 
