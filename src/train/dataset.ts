@@ -31,10 +31,10 @@ export function createSampler(samples: number, batch: number, random: Random): (
 /** Samples [from, to) of some data. */
 export const part = (data: Data, from: number, to: number): Data => ({
   samples: to - from,
-  batch: (indices, random) =>
+  batch: (indices, ...rest) =>
     data.batch(
       indices.map((index) => index + from),
-      random,
+      ...rest,
     ),
 })
 

@@ -14,7 +14,7 @@ import {
 } from "./checkpoint.ts"
 import { createSampler } from "./dataset.ts"
 import { lossCurve } from "./loss-curve.ts"
-import type { Batch, Hyperparameters, Recipe, Training } from "./recipe.ts"
+import type { Batch, Data, Hyperparameters, Recipe, Training } from "./recipe.ts"
 import { stateName } from "./step-graph.ts"
 import { initialState, type State, StepRunner } from "./step-runner.ts"
 
@@ -105,7 +105,8 @@ class Run {
       speed.start()
       const loss = await this.#step(batches)
       speed.stop(batches.reduce((sum, { tokens }) => sum + tokens, 0))
-      if (this.#isDue()) await this.#validate()
+      const { validation } = this.#request.training
+      if (validation && this.#isDue()) await this.#validate(validation)
       this.#tell(loss, speed)
       if (performance.now() - savedAt > checkpointEvery * 1000) {
         await this.#save()
@@ -145,8 +146,8 @@ class Run {
 
   #isDue(): boolean {
     const { step } = this.#standing
-    const { hyper, training } = this.#request
-    return training.validation !== undefined && (step % hyper.validateEvery === 0 || step === hyper.steps)
+    const { hyper } = this.#request
+    return step % hyper.validateEvery === 0 || step === hyper.steps
   }
 
   #isEarly(): boolean {
@@ -154,9 +155,9 @@ class Run {
     return patience > 0 && this.#standing.misses >= patience
   }
 
-  async #validate(): Promise<void> {
+  async #validate(data: Data): Promise<void> {
     const { step, validations, best, misses } = this.#standing
-    const metrics = await this.#measure()
+    const metrics = await this.#measure(data)
     const value = metrics[this.#request.recipe.metric.name]!
     const isBetter = best === undefined || better(this.#request.recipe, value, best.value)
     this.#standing = {
@@ -168,11 +169,9 @@ class Run {
   }
 
   /** Means over all validation samples, in their order; a rest smaller than a batch is left out. */
-  async #measure(): Promise<Readonly<Record<string, number>>> {
-    const { training, hyper, recipe } = this.#request
-    const { validation } = training
+  async #measure(validation: Data): Promise<Readonly<Record<string, number>>> {
+    const { hyper, recipe } = this.#request
     const { name } = recipe.metric
-    if (!validation) return { [name]: this.#recentLoss() }
     const size = Math.min(hyper.batch, validation.samples)
     const reports: Readonly<Record<string, number>>[] = []
     for (let from = 0; from + size <= validation.samples; from += size) {
@@ -222,8 +221,9 @@ class Run {
     const curve = lossCurve({ losses, validations, metric: recipe.metric.name })
     await writeWhole(join(folder, "loss.svg"), [Buffer.from(curve)])
     const { name } = recipe.metric
-    // Interrupted before the first validation, the loss is all that is known.
-    const measured = best?.metrics ?? (end === "abort" ? undefined : await this.#measure())
+    // Without validation data, or interrupted before it was first used, the loss is all that is known.
+    const { validation } = training
+    const measured = best?.metrics ?? (validation && end !== "abort" ? await this.#measure(validation) : undefined)
     const metric = measured ? { name, value: measured[name]! } : { name: "loss", value: this.#recentLoss() }
     const values = new Map(
       training.parameters.map(({ name }) => [
