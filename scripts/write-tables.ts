@@ -8,6 +8,8 @@ import {
   certificateTable,
   concurrencyTable,
   costCurveTable,
+  jobRecords,
+  jobTable,
   markdown,
   methodRuns,
   methodSpeedTable,
@@ -58,6 +60,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     profile: measured(profileTable(records), newest(records, "profile")),
     concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
     load: measuredLoad(newest(records, "load")),
+    job: measured(jobTable(records), jobRecords(records)),
     "cost-curve": measured(costCurveTable(records), curves),
   }
 }

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import type { ConcurrencyResult } from "./concurrency.ts"
 import type { LoadResult } from "./load.ts"
+import type { JobResult } from "./job.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
 import type { PerplexityResult } from "./perplexity.ts"
 import type { ProfileResult } from "./profile.ts"
@@ -17,6 +18,7 @@ export type BenchRecord =
   | CertificateRecord
   | ConcurrencyResult
   | LoadResult
+  | JobResult
   | PerplexityResult
   | ProfileResult
   | StartUpResult
@@ -36,6 +38,10 @@ export function recordName(record: BenchRecord): string {
     concurrency: () => `${(record as ConcurrencyResult).weights}-${threads(record)}`,
     load: () =>
       `${(record as LoadResult).weights}-${threads(record)}-${(record as LoadResult).rows.at(-1)!.clients}-clients`,
+    job: () => {
+      const { weights, job, requests } = record as JobResult
+      return `${weights}-${threads(record)}-${job}-${requests}-requests`
+    },
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),

@@ -6,7 +6,11 @@ import {
   certificateTable,
   concurrencyTable,
   costCurveTable,
+<<<<<<< HEAD
   newest,
+=======
+  jobTable,
+>>>>>>> 2951cc8 (bench --job: a whole job with and without BatchLLM's ideas, and on llama.cpp's slots)
   perplexityTable,
   profileTable,
   startUpTable,
@@ -20,7 +24,11 @@ export function describeRecord(record: BenchRecord): string {
   const made = {
     certificate: certificateTable,
     concurrency: concurrencyTable,
+<<<<<<< HEAD
     load: (records: readonly BenchRecord[]) => loadTable(newest(records, "load")),
+=======
+    job: jobTable,
+>>>>>>> 2951cc8 (bench --job: a whole job with and without BatchLLM's ideas, and on llama.cpp's slots)
     perplexity: perplexityTable,
     profile: profileTable,
     "start-up": startUpTable,

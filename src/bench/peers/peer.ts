@@ -6,6 +6,8 @@ export interface PeerSettings {
   /** Room for the longest prompt and what is decoded after it. */
   readonly contextSize: number
   readonly batchSize: number
+  /** Sequences that run at the same time, each with a context of its own; default 1. */
+  readonly sequences?: number
   readonly signal?: AbortSignal
 }
 
@@ -16,10 +18,28 @@ export interface PeerTiming {
   readonly tokenMs: readonly number[]
 }
 
+export interface PeerJobRequest {
+  readonly tokens: readonly number[]
+  /** Tokens to generate. */
+  readonly count: number
+}
+
+export interface PeerJobTiming {
+  readonly milliseconds: number
+  /** Tokens of prompts that were not in a slot's cache. */
+  readonly prefillTokens: number
+  readonly decodeTokens: number
+}
+
 export interface PeerEngine {
   readonly version: string
   /** Reads the prompt into an empty cache and decodes greedily past any end-of-text, `count` tokens in all. */
   run(tokens: readonly number[], count: number): Promise<PeerTiming>
+  /**
+   * Answers all requests, as many at a time as there are slots. As llama.cpp's server does it: the next request goes to
+   * the free slot that has most of its beginning in the cache, which is then not read again. Caches are empty at first.
+   */
+  runJob(requests: readonly PeerJobRequest[]): Promise<PeerJobTiming>
   /** Milliseconds of processor time its process has used so far. */
   cpuMs(): Promise<number>
   stop(): Promise<void>

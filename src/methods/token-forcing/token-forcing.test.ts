@@ -145,7 +145,7 @@ describe("a planted text, on a runner that follows a script", () => {
     // After "A" the first token is as sure as after "H", the second is not.
     const script: Script = (seen) => (seen[1] === 65 ? new Map([[46, seen.length === 2 ? 0.97 : 0.3]]) : planted(seen))
     const { runner, caches } = createFakeRunner(267, script)
-    const scan = async (options: object) =>
+    const scan = async (options: Record<string, unknown>) =>
       (await audit(runner, { phase: "scan", tokens: all }, options)).outcome.scanned
     const whole = await scan({})
     for (const batch of [1, 32, 128]) {
