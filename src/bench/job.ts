@@ -74,6 +74,10 @@ export interface JobResult extends Source {
   readonly rows: readonly JobRow[]
 }
 
+const warmUpRequests = 64
+
+const pairings = { arrival: "as requests arrive", best: "slots choose" }
+
 interface Variant {
   readonly name: string
   readonly plan: PlanMode
@@ -95,6 +99,7 @@ export async function measureJob(options: JobOptions): Promise<JobResult> {
   let peer: PeerEngine | undefined
   try {
     const { info } = model
+    const unstopped = signal ?? new AbortController().signal
     const logitBias = Object.fromEntries(info.config.eosTokens.map((id) => [id, -100]))
     const defaults: GenerateOptions = { temperature: 0, logitBias }
     const requests = await tokensOf(model, text, defaults)
@@ -111,11 +116,19 @@ export async function measureJob(options: JobOptions): Promise<JobResult> {
     const runs = [
       ...variants(sequences, cap).map((variant) => ({
         name: variant.name,
-        run: () => ours(model, { text, defaults, variant, signal: signal ?? new AbortController().signal }),
+        run: () => ours(model, { text, defaults, variant, signal: unstopped }),
       })),
-      ...(peer ? [{ name: "llama.cpp", run: () => peer!.runJob(asArrived(requests)) }] : []),
+      ...(peer
+        ? (["arrival", "best"] as const).map((pairing) => ({
+            name: `llama.cpp, ${pairings[pairing]}`,
+            run: () => peer!.runJob(asArrived(requests), pairing),
+          }))
+        : []),
     ].map((one) => ({ ...one, measured: [] as Measured[] }))
-    await warmUp(model, sequences)
+    // Merged passes come when the runner has seen that they pay, and memory grows: before anything is timed.
+    const some = text.split("\n").slice(0, warmUpRequests).join("\n")
+    for (let i = 0; i < 2; i++)
+      await ours(model, { text: some, defaults, variant: variants(sequences, cap)[0]!, signal: unstopped })
     for (let round = 0; round < repetitions; round++)
       for (const [i, { run, measured }] of runs.entries()) {
         onProgress?.({ stage: "job", done: round * runs.length + i, total: repetitions * runs.length })
@@ -179,16 +192,6 @@ async function tokensOf(
       return { tokens, count: executor.predictedTokens(line, defaults) }
     }),
   )
-}
-
-/** Merged passes come when the runner has seen that they pay: before anything is timed. */
-async function warmUp(model: Model, sequences: number): Promise<void> {
-  for (let i = 0; i < 4; i++)
-    await Promise.all(
-      Array.from({ length: Math.min(sequences, 16) }, (_, j) =>
-        model.generate({ tokens: [1 + j, 2 + i] }, { maxTokens: 24, temperature: 0 }),
-      ),
-    )
 }
 
 interface OurRun {

@@ -246,17 +246,18 @@ export const jobRecords = (records: readonly BenchRecord[]): JobResult[] =>
   )
 
 export function jobTable(records: readonly BenchRecord[]): Table {
-  const rows = jobRecords(records).flatMap(({ job, requests, groups, weights, threads, plannedTokens, rows: runs }) =>
-    runs.map(({ name, seconds, prefillTokens, decodeTokens, ratio }) => [
-      `${job}: ${requests} requests, ${groups} prefixes`,
-      weights,
-      String(threads),
-      name,
-      fixed(1)(seconds),
-      ratio ? range(ratio) : "–",
-      `${prefillTokens}${prefillTokens === plannedTokens ? ", the optimum" : ""}`,
-      String(decodeTokens),
-    ]),
+  const rows = jobRecords(records).flatMap(
+    ({ job, requests, groups, weights, threads, plannedTokens, rows: runs, repetitions }) =>
+      runs.map(({ name, seconds, prefillTokens, decodeTokens, ratio }) => [
+        `${job}: ${requests} requests, ${groups} prefixes`,
+        weights,
+        String(threads),
+        name,
+        fixed(1)(seconds),
+        ratio ? (repetitions > 1 ? range(ratio) : ratio.median.toFixed(2)) : "–",
+        `${prefillTokens}${prefillTokens === plannedTokens ? ", the optimum" : ""}`,
+        String(decodeTokens),
+      ]),
   )
   const head = ["job", "weights", "threads", "how", "seconds", "times as long (95 %)", "prompt tokens computed"]
   return { head: [...head, "generated"], rows }

@@ -1,6 +1,6 @@
 /** The process in which llama.cpp runs: loads a model, reads and decodes tokens on request, answers with times. */
 import { fileURLToPath } from "node:url"
-import type { PeerJobRequest, PeerJobTiming, PeerSettings, PeerTiming } from "./peer.ts"
+import type { PeerJobRequest, PeerJobTiming, PeerPairing, PeerSettings, PeerTiming } from "./peer.ts"
 
 /** The parent forks this file by its path; importing it starts nothing. */
 export const runnerFile = fileURLToPath(import.meta.url)
@@ -8,7 +8,7 @@ export const runnerFile = fileURLToPath(import.meta.url)
 export type RunnerCall =
   | { readonly name: "load"; readonly module: string; readonly settings: Omit<PeerSettings, "signal"> }
   | { readonly name: "run"; readonly tokens: readonly number[]; readonly count: number }
-  | { readonly name: "job"; readonly requests: readonly PeerJobRequest[] }
+  | { readonly name: "job"; readonly requests: readonly PeerJobRequest[]; readonly pairing: PeerPairing }
   | { readonly name: "cpu" }
   | { readonly name: "stop" }
 export type RunnerRequest = RunnerCall & { readonly id: number }
@@ -21,7 +21,7 @@ type Package = typeof import("node-llama-cpp")
 interface Loaded {
   readonly version: string
   run(tokens: readonly number[], count: number): Promise<PeerTiming>
-  job(requests: readonly PeerJobRequest[]): Promise<PeerJobTiming>
+  job(requests: readonly PeerJobRequest[], pairing: PeerPairing): Promise<PeerJobTiming>
   stop(): Promise<void>
 }
 
@@ -55,14 +55,18 @@ async function load(name: string, settings: Omit<PeerSettings, "signal">): Promi
       }
       return { prefillMs: times[0]!, tokenMs: times.slice(1) }
     },
-    job: (requests) => runJob(slots, requests),
+    job: (requests, pairing) => runJob(slots, requests, pairing),
     stop: () => llama.dispose(),
   }
 }
 
 type Slot = ReturnType<Awaited<ReturnType<import("node-llama-cpp").LlamaModel["createContext"]>>["getSequence"]>
 
-async function runJob(slots: readonly Slot[], requests: readonly PeerJobRequest[]): Promise<PeerJobTiming> {
+async function runJob(
+  slots: readonly Slot[],
+  requests: readonly PeerJobRequest[],
+  pairing: PeerPairing,
+): Promise<PeerJobTiming> {
   for (const slot of slots) await slot.clearHistory()
   const free = new Set(slots)
   const waiting = requests.map(({ tokens, count }) => ({ prompt: tokens as never as Slot["contextTokens"], count }))
@@ -82,10 +86,17 @@ async function runJob(slots: readonly Slot[], requests: readonly PeerJobRequest[
   async function next(): Promise<void> {
     const running: Promise<void>[] = []
     while (free.size > 0 && waiting.length > 0) {
-      const request = waiting.shift()!
-      const known = (slot: Slot) => slot.compareContextTokens(request.prompt).firstDifferentIndex
-      const slot = [...free].reduce((best, one) => (known(one) > known(best) ? one : best))
+      const candidates = pairing === "arrival" ? waiting.slice(0, 1) : waiting
+      const pairs = [...free].flatMap((slot) =>
+        candidates.map((request) => ({
+          slot,
+          request,
+          known: slot.compareContextTokens(request.prompt).firstDifferentIndex,
+        })),
+      )
+      const { slot, request } = pairs.reduce((best, one) => (one.known > best.known ? one : best))
       free.delete(slot)
+      waiting.splice(waiting.indexOf(request), 1)
       running.push(answer(slot, request))
     }
     await Promise.all(running)
@@ -104,7 +115,7 @@ async function perform(call: RunnerCall): Promise<unknown> {
     case "run":
       return loaded!.run(call.tokens, call.count)
     case "job":
-      return loaded!.job(call.requests)
+      return loaded!.job(call.requests, call.pairing)
     case "cpu": {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1000

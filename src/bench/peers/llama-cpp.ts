@@ -65,7 +65,7 @@ export async function startLlamaCpp({ signal, ...settings }: PeerSettings, modul
     return {
       version,
       run: (tokens, count) => call<PeerTiming>({ name: "run", tokens, count }),
-      runJob: (requests) => call<PeerJobTiming>({ name: "job", requests }),
+      runJob: (requests, pairing) => call<PeerJobTiming>({ name: "job", requests, pairing }),
       cpuMs: () => call<number>({ name: "cpu" }),
       stop,
     }

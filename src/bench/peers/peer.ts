@@ -24,6 +24,12 @@ export interface PeerJobRequest {
   readonly count: number
 }
 
+/**
+ * arrival: the next request takes the free slot that knows most of it, as llama.cpp's server does;
+ * best: a free slot takes whichever waiting request it knows most of, as somebody would who knows the whole job.
+ */
+export type PeerPairing = "arrival" | "best"
+
 export interface PeerJobTiming {
   readonly milliseconds: number
   /** Tokens of prompts that were not in a slot's cache. */
@@ -36,10 +42,10 @@ export interface PeerEngine {
   /** Reads the prompt into an empty cache and decodes greedily past any end-of-text, `count` tokens in all. */
   run(tokens: readonly number[], count: number): Promise<PeerTiming>
   /**
-   * Answers all requests, as many at a time as there are slots. As llama.cpp's server does it: the next request goes to
-   * the free slot that has most of its beginning in the cache, which is then not read again. Caches are empty at first.
+   * Answers all requests, as many at a time as there are slots; what a slot's cache holds of a prompt's beginning is not
+   * read again. Caches are empty at first.
    */
-  runJob(requests: readonly PeerJobRequest[]): Promise<PeerJobTiming>
+  runJob(requests: readonly PeerJobRequest[], pairing: PeerPairing): Promise<PeerJobTiming>
   /** Milliseconds of processor time its process has used so far. */
   cpuMs(): Promise<number>
   stop(): Promise<void>
