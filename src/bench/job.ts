@@ -76,8 +76,6 @@ export interface JobResult extends Source {
 
 const warmUpRequests = 64
 
-const pairings = { arrival: "as requests arrive", best: "slots choose" }
-
 interface Variant {
   readonly name: string
   readonly plan: PlanMode
@@ -118,12 +116,7 @@ export async function measureJob(options: JobOptions): Promise<JobResult> {
         name: variant.name,
         run: () => ours(model, { text, defaults, variant, signal: unstopped }),
       })),
-      ...(peer
-        ? (["arrival", "best"] as const).map((pairing) => ({
-            name: `llama.cpp, ${pairings[pairing]}`,
-            run: () => peer!.runJob(asArrived(requests), pairing),
-          }))
-        : []),
+      ...(peer ? [{ name: "llama.cpp's slots", run: () => peer!.runJob(asArrived(requests), "best") }] : []),
     ].map((one) => ({ ...one, measured: [] as Measured[] }))
     // Merged passes come when the runner has seen that they pay, and memory grows: before anything is timed.
     const some = text.split("\n").slice(0, warmUpRequests).join("\n")

@@ -4,8 +4,9 @@ import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import type { ConcurrencyResult } from "./concurrency.ts"
-import type { LoadResult } from "./load.ts"
+import type { AuditRecord, EvaluationRecord } from "./evaluation.ts"
 import type { JobResult } from "./job.ts"
+import type { LoadResult } from "./load.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
 import type { PerplexityResult } from "./perplexity.ts"
 import type { ProfileResult } from "./profile.ts"
@@ -13,7 +14,10 @@ import type { StartUpResult } from "./start-up.ts"
 import type { BenchResult } from "./types.ts"
 import type { CertificateRecord } from "./verify-methods.ts"
 
-export type BenchRecord =
+export type BenchRecord = MeasuredRecord | EvaluationRecord
+
+/** What bench and verify measure. */
+export type MeasuredRecord =
   | BenchResult
   | CertificateRecord
   | ConcurrencyResult
@@ -32,7 +36,14 @@ export const resultsFolder = "bench/results"
 
 /** "2026-11-26-epyc-2-cores-bench-model-q8-2-threads-auto-7-tasks-64-tokens-10-repetitions-1f3a9c.json" */
 export function recordName(record: BenchRecord): string {
+  const evaluation = () => {
+    const { weights, data } = record as EvaluationRecord
+    return `${weights}-${threads(record)}-${data}`
+  }
   const what = {
+    audit: () => `${evaluation()}-${(record as AuditRecord).threshold}`,
+    rank: evaluation,
+    race: evaluation,
     bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
     certificate: () => certificateName(record as CertificateRecord),
     concurrency: () => `${(record as ConcurrencyResult).weights}-${threads(record)}`,

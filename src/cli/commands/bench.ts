@@ -5,7 +5,7 @@ import { guarded } from "../../bench/guarded.ts"
 import { measureJob } from "../../bench/job.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
 import { measureProfile } from "../../bench/profile.ts"
-import { type BenchRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
+import { type MeasuredRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
 import { writeReport } from "../../bench/report/page.ts"
 import { runBench } from "../../bench/run-bench.ts"
 import { measureStartUp } from "../../bench/start-up.ts"
@@ -39,7 +39,7 @@ interface Flags extends EngineFlags {
   readonly report?: string
 }
 
-type Measurement = () => Promise<BenchRecord>
+type Measurement = () => Promise<MeasuredRecord>
 
 interface Watch {
   readonly signal: AbortSignal
@@ -56,7 +56,7 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
   const interrupt = catchInterrupt()
   const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
-    const records: BenchRecord[] = []
+    const records: MeasuredRecord[] = []
     for (const measure of await measurements(flags, watch)) {
       const record = await guarded(interrupt.signal, measure)
       records.push(record)
