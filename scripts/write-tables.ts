@@ -1,6 +1,7 @@
 /** Fills the generated regions of README.md and docs/benchmarks.md. With --check writes nothing, exits 1 when stale. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { auditTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
 import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
 import {
@@ -8,6 +9,8 @@ import {
   certificateTable,
   concurrencyTable,
   costCurveTable,
+  jobRecords,
+  jobTable,
   markdown,
   methodRuns,
   methodSpeedTable,
@@ -47,6 +50,9 @@ export function fillRegions(document: string, regions: Regions): string {
 
 export async function makeRegions(records: readonly BenchRecord[]): Promise<Regions> {
   const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
+  const ranks = newest(records, "rank", undefined, ({ data }) => data)
+  const races = newest(records, "race", undefined, ({ data }) => data)
+  const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
   return {
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
     "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
@@ -58,6 +64,11 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     profile: measured(profileTable(records), newest(records, "profile")),
     concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
     load: measuredLoad(newest(records, "load")),
+    rank: measured(rankTable(ranks), ranks),
+    "rank-sweep": measured(sweepTable(ranks), ranks),
+    race: measured(raceTable(races), races),
+    audit: measured(auditTable(audits), audits),
+    job: measured(jobTable(records), jobRecords(records)),
     "cost-curve": measured(costCurveTable(records), curves),
   }
 }

@@ -4,6 +4,8 @@ import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import type { ConcurrencyResult } from "./concurrency.ts"
+import type { AuditRecord, EvaluationRecord } from "./evaluation.ts"
+import type { JobResult } from "./job.ts"
 import type { LoadResult } from "./load.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
 import type { PerplexityResult } from "./perplexity.ts"
@@ -12,11 +14,15 @@ import type { StartUpResult } from "./start-up.ts"
 import type { BenchResult } from "./types.ts"
 import type { CertificateRecord } from "./verify-methods.ts"
 
-export type BenchRecord =
+export type BenchRecord = MeasuredRecord | EvaluationRecord
+
+/** What bench and verify measure. */
+export type MeasuredRecord =
   | BenchResult
   | CertificateRecord
   | ConcurrencyResult
   | LoadResult
+  | JobResult
   | PerplexityResult
   | ProfileResult
   | StartUpResult
@@ -30,12 +36,23 @@ export const resultsFolder = "bench/results"
 
 /** "2026-11-26-epyc-2-cores-bench-model-q8-2-threads-auto-7-tasks-64-tokens-10-repetitions-1f3a9c.json" */
 export function recordName(record: BenchRecord): string {
+  const evaluation = () => {
+    const { weights, data } = record as EvaluationRecord
+    return `${weights}-${threads(record)}-${data}`
+  }
   const what = {
+    audit: () => `${evaluation()}-${(record as AuditRecord).threshold}`,
+    rank: evaluation,
+    race: evaluation,
     bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
     certificate: () => certificateName(record as CertificateRecord),
     concurrency: () => `${(record as ConcurrencyResult).weights}-${threads(record)}`,
     load: () =>
       `${(record as LoadResult).weights}-${threads(record)}-${(record as LoadResult).rows.at(-1)!.clients}-clients`,
+    job: () => {
+      const { weights, job, requests } = record as JobResult
+      return `${weights}-${threads(record)}-${job}-${requests}-requests`
+    },
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),

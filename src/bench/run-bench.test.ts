@@ -105,6 +105,7 @@ function fakeSide(name: string, slow: number, log: string[]): PeerEngine {
       const step = slow * drift * (tokens.length > 1000 ? 2 : 1)
       return { prefillMs: tokens.length * slow * drift, tokenMs: Array.from({ length: count - 1 }, () => step) }
     },
+    runJob: async () => ({ milliseconds: 0, prefillTokens: 0, decodeTokens: 0 }),
     cpuMs: async () => 0,
     stop: async () => {},
   }

@@ -1,4 +1,5 @@
 /** Tables from result records, for documents and reports. Of records of the same thing the newest counts. */
+import type { JobResult } from "./job.ts"
 import { type BenchRecord, measuredOf } from "./record.ts"
 import type { Interval } from "./statistics.ts"
 import type { BenchResult, BenchRow } from "./types.ts"
@@ -233,6 +234,33 @@ export function concurrencyTable(records: readonly BenchRecord[]): Table {
       `${(sharedTokensPerSecond / one!.sharedTokensPerSecond).toFixed(2)} ×`,
     ])
   })
+}
+
+/** One row a way of running the job; each job is a thing of its own. */
+export const jobRecords = (records: readonly BenchRecord[]): JobResult[] =>
+  newest(
+    records,
+    "job",
+    () => true,
+    ({ job }) => job,
+  )
+
+export function jobTable(records: readonly BenchRecord[]): Table {
+  const rows = jobRecords(records).flatMap(
+    ({ job, requests, groups, weights, threads, plannedTokens, rows: runs, repetitions }) =>
+      runs.map(({ name, seconds, prefillTokens, decodeTokens, ratio }) => [
+        `${job}: ${requests} requests, ${groups} prefixes`,
+        weights,
+        String(threads),
+        name,
+        fixed(1)(seconds),
+        ratio ? (repetitions > 1 ? range(ratio) : ratio.median.toFixed(2)) : "–",
+        `${prefillTokens}${prefillTokens === plannedTokens ? ", the optimum" : ""}`,
+        String(decodeTokens),
+      ]),
+  )
+  const head = ["job", "weights", "threads", "how", "seconds", "times as long (95 %)", "prompt tokens computed"]
+  return { head: [...head, "generated"], rows }
 }
 
 /** Machine, date and commit of what the tables show, a line for each. */

@@ -18,6 +18,7 @@ export interface AuditSettings {
 
 /** A piece of the scan: small enough to lose, large enough not to be felt. */
 const piece = 512
+const expandedPiece = 32
 
 export function openProgress(folder: string | undefined, name: string, settings: Readonly<Record<string, unknown>>) {
   if (folder === undefined) return undefined
@@ -72,8 +73,8 @@ async function expandAll(
   const bar = createItemProgress(kept.length, "kept tokens looked at closer")
   const expanded: Expanded[] = []
   try {
-    for (let start = 0; start < kept.length; start += 8) {
-      const tokens = kept.slice(start, start + 8).map(({ token }) => token)
+    for (let start = 0; start < kept.length; start += expandedPiece) {
+      const tokens = kept.slice(start, start + expandedPiece).map(({ token }) => token)
       const found = await remembered(file, { key: `expand ${tokens.join(" ")}`, fits: isExpanded }, async () => ({
         expanded: (await ask({ phase: "expand", tokens })).expanded,
       }))

@@ -1,11 +1,12 @@
 /** What `forerun bench` measured, as tables for people. */
 import { loadTable } from "../bench/load.ts"
-import type { BenchRecord } from "../bench/record.ts"
+import type { MeasuredRecord } from "../bench/record.ts"
 import {
   acceptanceTable,
   certificateTable,
   concurrencyTable,
   costCurveTable,
+  jobTable,
   newest,
   perplexityTable,
   profileTable,
@@ -15,12 +16,13 @@ import {
 import type { BenchResult } from "../bench/types.ts"
 import { table } from "./terminal.ts"
 
-export function describeRecord(record: BenchRecord): string {
+export function describeRecord(record: MeasuredRecord): string {
   if (record.kind === "bench") return describeBench(record)
   const made = {
     certificate: certificateTable,
     concurrency: concurrencyTable,
-    load: (records: readonly BenchRecord[]) => loadTable(newest(records, "load")),
+    load: (records: readonly MeasuredRecord[]) => loadTable(newest(records, "load")),
+    job: jobTable,
     perplexity: perplexityTable,
     profile: profileTable,
     "start-up": startUpTable,

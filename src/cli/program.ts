@@ -280,6 +280,7 @@ export function createProgram(onCode: (code: number) => void): Command {
       integer(1),
     )
     .option("--concurrency <n,m,…>", "tokens a second of so many sequences at the same time: 1,2,4,8,16", integers)
+    .option("--job <file>", "a job in the batch format, with and without what batch-llm does; repeatable", list)
     .option("--cost-curve", "measure what a pass of n rows costs")
     .option("--perplexity <file>", "what each weight format (or --weights) does to the perplexity of this text")
     .option("--start-up", "cold processes: time to the first text, and peak memory")

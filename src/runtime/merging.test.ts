@@ -169,6 +169,36 @@ test("the merging graph comes when what it would have saved exceeds its price, a
   expect(made).toEqual([{ steerable: false, merged: true }])
 })
 
+test("the plain graph comes back when one sequence has run alone long enough, and nothing changes but time", async () => {
+  const made: unknown[] = []
+  const runner = new SessionRunner({
+    ...(await loadSession(checkpoint, options, { steerable: false, merged: false })),
+    embed: createEmbed(checkpoint.config, checkpoint.weights),
+    price: 0,
+    rebuild: (powers) => {
+      made.push(powers)
+      return loadSession(checkpoint, options, powers)
+    },
+  })
+  const graphs = () => made.map((powers) => (powers as { merged: boolean }).merged)
+  const [first, second] = [runner.openCache(), runner.openCache()]
+  const read = async (cache: typeof first, seed: number) =>
+    (await runner.forward({ input: prompt(seed, 130), cache })).keep(range(128))
+  await Promise.all([read(first, 1), read(second, 2)])
+  expect(graphs()).toEqual([true])
+  const steps = []
+  for (let i = 0; i < 3; i++) {
+    const pass = await runner.forward({ input: prompt(3), cache: first, want: { logits: "last" } })
+    steps.push(Array.from(pass.logits!.data))
+  }
+  expect(graphs()).toEqual([true, false]) // the first of the three still ran on the merging graph
+  expect(steps[1]).toEqual(steps[0])
+  expect(steps[2]).toEqual(steps[0])
+  await Promise.all([read(second, 4), read(second.fork(), 5)])
+  expect(graphs()).toEqual([true, false, true])
+  await runner.dispose()
+})
+
 test("pages keep what they hold when others go or change places", async () => {
   const runner = await loadRunner(checkpoint, { ...options, merged: true })
   const caches = []

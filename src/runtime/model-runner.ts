@@ -69,11 +69,16 @@ export class SessionRunner implements ModelRunner {
   #lost = false
   /** Milliseconds that a merging graph would have saved so far: at the price of making one, it is made. */
   #regret = 0
+  /** Milliseconds that the plain graph would have saved since passes last ran together: at its price, it comes back. */
+  #leisure = 0
+  /** It was asked for a merging graph from the start. */
+  readonly #staysMerged: boolean
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
 
   constructor(parts: RunnerParts) {
     this.#parts = parts
+    this.#staysMerged = parts.facts.merged
     const { layers, kvHeads, headSize } = parts.facts.config
     this.arena = new Arena({ layers, kvHeads, headSize })
     this.#fill = this.#filler()
@@ -138,8 +143,16 @@ export class SessionRunner implements ModelRunner {
       this.#waiting = this.#waiting.filter((one) => !members.includes(one))
       const milliseconds = await this.#together(members)
       if (alone) this.#regret += milliseconds / 2
+      if (chosen.length > 1) this.#leisure = 0
+      else if (this.#parts.facts.merged) this.#leisure += milliseconds * loneExcess
     }
     this.#running = undefined // in the same breath as the last look, or a pass that comes between would wait for ever
+  }
+
+  /** Whether the plain graph is worth its making again: one sequence has run alone for so long. */
+  #pausesMerging(): boolean {
+    const { rebuild, price = 0 } = this.#parts
+    return rebuild !== undefined && !this.#staysMerged && this.#leisure > price
   }
 
   /** Whether a session that merges passes is worth its making. */
@@ -188,7 +201,7 @@ export class SessionRunner implements ModelRunner {
     const { steerable, merged } = this.#parts.facts
     const powers = {
       steerable: steerable || requests.some(({ layers }) => layers[0] !== 0 || layers[1] !== this.config.layers),
-      merged: merged || requests.length > 1,
+      merged: requests.length > 1 || (merged && !this.#pausesMerging()),
     }
     if (powers.steerable === steerable && powers.merged === merged) return
     if (!this.#parts.rebuild)
@@ -212,6 +225,8 @@ export class SessionRunner implements ModelRunner {
     this.#parts = { ...this.#parts, facts, session }
     this.#fill = this.#filler()
     this.ledger.forgetTimes()
+    this.#regret = 0
+    this.#leisure = 0
     this.#lost = false
   }
 
@@ -253,6 +268,9 @@ export class SessionRunner implements ModelRunner {
     return "tokens" in input ? this.#parts.embed(input.tokens, positions) : values!
   }
 }
+
+/** What the merging graph takes longer for one sequence, as a share of its time; rather too little. */
+const loneExcess = 1 / 8
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 

@@ -68,7 +68,10 @@ async function live(
   return found
 }
 
-describe.each(oneFormatEach)("$name", (one) => {
+/** A format each, and as-is of every model that has it. */
+const chosen = [...new Set([...oneFormatEach, ...cases.filter(({ weights }) => weights === "as-is")])]
+
+describe.each(chosen)("$name", (one) => {
   const texts = textsOf(one)
   let merged: SessionRunner
   let alone: RowBits[][]

@@ -36,12 +36,18 @@ test("without records the tables say so", async () => {
   const regions = await makeRegions([])
   const measured = [
     "acceptance",
+    "audit",
     "certificates",
     "concurrency",
     "cost-curve",
+    "job",
+    "load",
     "method-speed",
     "perplexity",
     "profile",
+    "race",
+    "rank",
+    "rank-sweep",
     "speed",
   ]
   expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods"].sort())

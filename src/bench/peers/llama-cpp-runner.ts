@@ -1,6 +1,6 @@
 /** The process in which llama.cpp runs: loads a model, reads and decodes tokens on request, answers with times. */
 import { fileURLToPath } from "node:url"
-import type { PeerSettings, PeerTiming } from "./peer.ts"
+import type { PeerJobRequest, PeerJobTiming, PeerPairing, PeerSettings, PeerTiming } from "./peer.ts"
 
 /** The parent forks this file by its path; importing it starts nothing. */
 export const runnerFile = fileURLToPath(import.meta.url)
@@ -8,6 +8,7 @@ export const runnerFile = fileURLToPath(import.meta.url)
 export type RunnerCall =
   | { readonly name: "load"; readonly module: string; readonly settings: Omit<PeerSettings, "signal"> }
   | { readonly name: "run"; readonly tokens: readonly number[]; readonly count: number }
+  | { readonly name: "job"; readonly requests: readonly PeerJobRequest[]; readonly pairing: PeerPairing }
   | { readonly name: "cpu" }
   | { readonly name: "stop" }
 export type RunnerRequest = RunnerCall & { readonly id: number }
@@ -20,11 +21,12 @@ type Package = typeof import("node-llama-cpp")
 interface Loaded {
   readonly version: string
   run(tokens: readonly number[], count: number): Promise<PeerTiming>
+  job(requests: readonly PeerJobRequest[], pairing: PeerPairing): Promise<PeerJobTiming>
   stop(): Promise<void>
 }
 
 async function load(name: string, settings: Omit<PeerSettings, "signal">): Promise<Loaded> {
-  const { threads, contextSize, batchSize } = settings
+  const { threads, contextSize, batchSize, sequences = 1 } = settings
   // The name comes from the parent: a bundler would inline a package that it can see here.
   const { getLlama, getModuleVersion, LlamaLogLevel } = (await import(name)) as Package
   const llama = await getLlama({
@@ -35,8 +37,9 @@ async function load(name: string, settings: Omit<PeerSettings, "signal">): Promi
     progressLogs: false,
   })
   const model = await llama.loadModel({ modelPath: settings.model, gpuLayers: 0 })
-  const context = await model.createContext({ contextSize, batchSize, threads: { min: threads }, sequences: 1 })
-  const sequence = context.getSequence()
+  const context = await model.createContext({ contextSize, batchSize, threads: { min: threads }, sequences })
+  const slots = Array.from({ length: sequences }, () => context.getSequence())
+  const sequence = slots[0]!
   return {
     version: `${name} ${await getModuleVersion()}, llama.cpp ${llama.llamaCppRelease.release}`,
     async run(tokens, count) {
@@ -52,8 +55,54 @@ async function load(name: string, settings: Omit<PeerSettings, "signal">): Promi
       }
       return { prefillMs: times[0]!, tokenMs: times.slice(1) }
     },
+    job: (requests, pairing) => runJob(slots, requests, pairing),
     stop: () => llama.dispose(),
   }
+}
+
+type Slot = ReturnType<Awaited<ReturnType<import("node-llama-cpp").LlamaModel["createContext"]>>["getSequence"]>
+
+async function runJob(
+  slots: readonly Slot[],
+  requests: readonly PeerJobRequest[],
+  pairing: PeerPairing,
+): Promise<PeerJobTiming> {
+  for (const slot of slots) await slot.clearHistory()
+  const free = new Set(slots)
+  const waiting = requests.map(({ tokens, count }) => ({ prompt: tokens as never as Slot["contextTokens"], count }))
+  let [prefillTokens, decodeTokens] = [0, 0]
+  const begin = performance.now()
+  async function answer(slot: Slot, { prompt, count }: (typeof waiting)[number]): Promise<void> {
+    const kept = Math.min(slot.compareContextTokens(prompt).firstDifferentIndex, prompt.length - 1)
+    await slot.eraseContextTokenRanges([{ start: kept, end: slot.nextTokenIndex }])
+    prefillTokens += prompt.length - kept
+    let done = 0
+    for await (const _ of slot.evaluate(prompt.slice(kept), { temperature: 0, yieldEogToken: true }))
+      if (++done === count) break
+    decodeTokens += done
+    free.add(slot)
+    await next()
+  }
+  async function next(): Promise<void> {
+    const running: Promise<void>[] = []
+    while (free.size > 0 && waiting.length > 0) {
+      const candidates = pairing === "arrival" ? waiting.slice(0, 1) : waiting
+      const pairs = [...free].flatMap((slot) =>
+        candidates.map((request) => ({
+          slot,
+          request,
+          known: slot.compareContextTokens(request.prompt).firstDifferentIndex,
+        })),
+      )
+      const { slot, request } = pairs.reduce((best, one) => (one.known > best.known ? one : best))
+      free.delete(slot)
+      waiting.splice(waiting.indexOf(request), 1)
+      running.push(answer(slot, request))
+    }
+    await Promise.all(running)
+  }
+  await next()
+  return { milliseconds: performance.now() - begin, prefillTokens, decodeTokens }
 }
 
 let loaded: Loaded | undefined
@@ -65,6 +114,8 @@ async function perform(call: RunnerCall): Promise<unknown> {
       return loaded.version
     case "run":
       return loaded!.run(call.tokens, call.count)
+    case "job":
+      return loaded!.job(call.requests, call.pairing)
     case "cpu": {
       const { user, system } = process.cpuUsage()
       return (user + system) / 1000

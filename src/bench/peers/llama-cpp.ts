@@ -4,7 +4,7 @@ import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
 import { ForerunError } from "../../base/errors.ts"
 import { type RunnerCall, type RunnerReply, type RunnerRequest, runnerFile } from "./llama-cpp-runner.ts"
-import type { PeerEngine, PeerSettings, PeerTiming } from "./peer.ts"
+import type { PeerEngine, PeerJobTiming, PeerSettings, PeerTiming } from "./peer.ts"
 
 const packageName = "node-llama-cpp"
 const hint = `npm install --no-save ${packageName}@3.22.1`
@@ -65,6 +65,7 @@ export async function startLlamaCpp({ signal, ...settings }: PeerSettings, modul
     return {
       version,
       run: (tokens, count) => call<PeerTiming>({ name: "run", tokens, count }),
+      runJob: (requests, pairing) => call<PeerJobTiming>({ name: "job", requests, pairing }),
       cpuMs: () => call<number>({ name: "cpu" }),
       stop,
     }

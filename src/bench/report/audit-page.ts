@@ -10,6 +10,8 @@ export interface AuditFacts {
   readonly base?: string
   readonly weights: string
   readonly threshold: number
+  /** Tokens were left as soon as they could not pass. */
+  readonly early?: boolean
   readonly date: string
 }
 
@@ -26,7 +28,7 @@ export function auditPage(report: AuditReport, facts: AuditFacts): string {
   ]
   const body = `<main><h1>Hidden text audit</h1><p class="soft">${escapeText(facts.model)}</p>
 <dl>${pairs.map(([name, value]) => `<div><dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd></div>`).join("")}</dl>
-${section("Scores", scoreWords, `<div class="scroll">${scoreChart(histogram)}</div>`)}
+${section("Scores", scoreWords(facts.early ?? false), `<div class="scroll">${scoreChart(histogram)}</div>`)}
 ${section("Candidates", candidateWords(base !== undefined), candidateTable(candidates))}
 ${base === undefined ? "" : section("The base model's own hits", baseWords, candidateTable(base.candidates))}
 ${attacks.length === 0 ? "" : section("Attacks", attackWords, attackTable(attacks))}</main>`
@@ -42,8 +44,8 @@ td.said { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 280px; max-
 td { vertical-align: top } code { background: var(--rule); border-radius: 4px; padding: 1px 5px; white-space: pre }
 .flag { color: var(--s5); font-weight: 600 }`
 
-const scoreWords =
-  "Every token of the vocabulary was forced as the first word. Its score is the mean probability of what greedy decoding said next."
+const scoreWords = (isEarly: boolean) =>
+  `Every token of the vocabulary was forced as the first word. Its score is the mean probability of what greedy decoding said next${isEarly ? "; of a token that was left early, the most it could still have reached" : ""}.`
 const baseWords = "The same scan of a model that hides nothing. What stands here too is no evidence."
 const attackWords =
   "What the model says after a prefix: greedily, and by rollouts, which choose at each step the token with the likeliest greedy future."

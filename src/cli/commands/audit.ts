@@ -54,8 +54,7 @@ export async function audit(_: readonly unknown[], flags: Flags, output: Output)
     }
     const report = auditReport({ ...parts, textOf: (token) => spelt.get(token) ?? "" })
     const facts = { model: model.info.path, weights: model.info.weights, ...(base === undefined ? {} : { base }) }
-    if (folder !== undefined)
-      save(folder, report, { ...facts, threshold: options.threshold, date: new Date().toISOString() })
+    if (folder !== undefined) save(folder, report, { ...facts, ...looked(options), date: new Date().toISOString() })
     if (output.json) output.object({ ...facts, ...report, options })
     else output.text(describe(report, folder))
     return 0
@@ -72,6 +71,8 @@ async function scanned(model: Model, name: string, settings: AuditSettings, fold
     file?.close()
   }
 }
+
+const looked = ({ threshold, early }: AuditSettings["options"]) => ({ threshold, early: early === true })
 
 /** What the tokens that are told of stand for. */
 async function spellings(model: Model, findings: readonly (ModelFindings | undefined)[]): Promise<Map<number, string>> {

@@ -2,9 +2,10 @@
 
 import { measureConcurrency } from "../../bench/concurrency.ts"
 import { guarded } from "../../bench/guarded.ts"
+import { measureJob } from "../../bench/job.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
 import { measureProfile } from "../../bench/profile.ts"
-import { type BenchRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
+import { type MeasuredRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
 import { writeReport } from "../../bench/report/page.ts"
 import { runBench } from "../../bench/run-bench.ts"
 import { measureStartUp } from "../../bench/start-up.ts"
@@ -29,6 +30,7 @@ interface Flags extends EngineFlags {
   readonly contexts?: readonly number[]
   readonly prefillTokens?: number
   readonly concurrency?: readonly number[]
+  readonly job?: readonly string[]
   readonly costCurve?: boolean
   readonly perplexity?: string
   readonly startUp?: boolean
@@ -37,7 +39,7 @@ interface Flags extends EngineFlags {
   readonly report?: string
 }
 
-type Measurement = () => Promise<BenchRecord>
+type Measurement = () => Promise<MeasuredRecord>
 
 interface Watch {
   readonly signal: AbortSignal
@@ -54,7 +56,7 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
   const interrupt = catchInterrupt()
   const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
-    const records: BenchRecord[] = []
+    const records: MeasuredRecord[] = []
     for (const measure of await measurements(flags, watch)) {
       const record = await guarded(interrupt.signal, measure)
       records.push(record)
@@ -73,7 +75,7 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
 async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
   const wanted = [...(await modelMeasurements(flags, watch))]
   const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
-  const asked = [methods?.length, peer, costCurve, files]
+  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, files]
   if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
@@ -119,6 +121,8 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
     threads,
     repetitions,
     offline,
+    job: jobs = [],
+    peer,
   } = flags
   const some = { ...watch, ...(threads === undefined ? {} : { threads }) }
   const wanted: Measurement[] = []
@@ -144,6 +148,18 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
         ...(weights === undefined ? {} : { weights }),
         ...(repetitions === undefined ? {} : { repetitions }),
         ...(offline === undefined ? {} : { offline }),
+      }),
+    )
+  for (const file of jobs)
+    wanted.push(() =>
+      measureJob({
+        ...some,
+        file,
+        ...(name === undefined ? {} : { model: name }),
+        ...(weights === undefined ? {} : { weights }),
+        ...(repetitions === undefined ? {} : { repetitions }),
+        ...(offline === undefined ? {} : { offline }),
+        ...(peer ? { peers: peer as PeerName[] } : {}),
       }),
     )
   if (!startUp && !profile) return wanted

@@ -141,6 +141,24 @@ describe("a planted text, on a runner that follows a script", () => {
     }
   })
 
+  test("leaving tokens early changes no hit, for any batch, and bounds the others from above", async () => {
+    // After "A" the first token is as sure as after "H", the second is not.
+    const script: Script = (seen) => (seen[1] === 65 ? new Map([[46, seen.length === 2 ? 0.97 : 0.3]]) : planted(seen))
+    const { runner, caches } = createFakeRunner(267, script)
+    const scan = async (options: Record<string, unknown>) =>
+      (await audit(runner, { phase: "scan", tokens: all }, options)).outcome.scanned
+    const whole = await scan({})
+    for (const batch of [1, 32, 128]) {
+      const early = await scan({ early: true, batch })
+      expect(early.map(({ token }) => token)).toEqual(all)
+      expect(early.filter(({ generated }) => generated.length === 3).map(({ token }) => token)).toEqual([65, 72])
+      for (const token of [65, 72]) expect(early[token]).toEqual(whole[token])
+      for (const [i, one] of early.entries()) expect(one.score).toBeGreaterThanOrEqual(whole[i]!.score)
+      expect(early.filter(({ score }) => isKept(score, { threshold: 0.95 }))).toEqual([whole[72]])
+    }
+    expect(caches.every(({ disposed }) => disposed)).toBe(true)
+  })
+
   test("a prefix of the text leaks it; a rollout finds it where greedy decoding is led astray", async () => {
     const { runner, caches } = createFakeRunner(267, planted)
     const { outcome } = await audit(runner, { phase: "attack", prefixes: ["", "He"] }, { expandSteps: 8 })

@@ -7,7 +7,7 @@ import type { KvCache } from "../../runtime/kv-cache.ts"
 import { type Continuation, forestRoom, greedyForest } from "./forest.ts"
 import { findRepetition, type Repetition } from "./repetition.ts"
 import { type DecodeRules, greedyTokens, readBeginning, rolloutTokens } from "./rollout.ts"
-import { forcingScore } from "./score.ts"
+import { forcingScore, isKept } from "./score.ts"
 
 /** One part of an audit, so that a long one can be cut into pieces: scan all, expand what was kept, attack with prefixes. */
 export type AuditInput =
@@ -59,6 +59,11 @@ const options = {
     type: "boolean",
     default: true,
     description: "count the forced token in the mean, with probability 1",
+  },
+  early: {
+    type: "boolean",
+    default: false,
+    description: "leave a token as soon as it cannot pass the threshold; its score is then the most it could reach",
   },
   expandSteps: { type: "integer", default: 50, low: 4, high: 2048, description: "greedy tokens behind a kept one" },
   begin: { type: "boolean", default: true, description: "begin with the begin-of-text token, where there is one" },
@@ -113,13 +118,36 @@ async function* run(input: AuditInput, context: Context): AsyncGenerator<Step, A
 }
 
 async function* scan(tokens: readonly number[], past: KvCache, context: Context): AsyncGenerator<Step, Scanned[]> {
-  const { steps, batch, includeForced } = context.options as Values
-  const width = Math.min(batch, forestRoom(past.length, steps))
+  const { steps, early, threshold } = context.options as Values
+  const score = ({ probs }: Continuation) => forcingScore(probs, context.options as Values)
+  const follow = (some: readonly number[], depth: number, scoreOf: typeof score) =>
+    continueAll(some, { past, depth, scoreOf }, context)
+  if (!early) return yield* follow(tokens, steps, score)
+  // One greedy token each; then to the end those that could still pass if all the others were certain.
+  const most = (one: Continuation) => score({ ...one, probs: [...one.probs, ...new Array<number>(steps - 1).fill(1)] })
+  const first = yield* follow(tokens, 1, most)
+  const left = first.filter((one) => isKept(one.score, { threshold })).map(({ token }) => token)
+  const whole = new Map((yield* follow(left, steps, score)).map((one) => [one.token, one]))
+  return first.map((one) => whole.get(one.token) ?? one)
+}
+
+interface Following {
+  readonly past: KvCache
+  readonly depth: number
+  readonly scoreOf: (found: Continuation) => number
+}
+
+async function* continueAll(
+  tokens: readonly number[],
+  { past, depth, scoreOf }: Following,
+  context: Context,
+): AsyncGenerator<Step, Scanned[]> {
+  const width = Math.min((context.options as Values).batch, forestRoom(past.length, depth))
   const scanned: Scanned[] = []
   for (let start = 0; start < tokens.length; start += width) {
     stopIfAborted(context)
-    const found = await greedyForest(context.models.target, past, tokens.slice(start, start + width), steps)
-    const scored = found.map((one) => ({ ...one, score: forcingScore(one.probs, { includeForced }) }))
+    const found = await greedyForest(context.models.target, past, tokens.slice(start, start + width), depth)
+    const scored = found.map((one) => ({ ...one, score: scoreOf(one) }))
     yield { type: "scores-updated", scores: Object.fromEntries(scored.map(({ token, score }) => [token, score])) }
     scanned.push(...scored)
   }
@@ -127,7 +155,7 @@ async function* scan(tokens: readonly number[], past: KvCache, context: Context)
 }
 
 /** So many at the same time, which a runner may merge into one pass; each holds a cache. */
-const together = 8
+const together = 32
 
 async function* expand(tokens: readonly number[], past: KvCache, context: Context): AsyncGenerator<Step, Expanded[]> {
   const expanded: Expanded[] = []

@@ -1,0 +1,42 @@
+/** Records of what methods do to answers: rankings, races, audits. Their numbers come from the command's own summary. */
+import type { WeightFormat } from "../models/formats.ts"
+import type { Machine, Source } from "./machine.ts"
+import type { RaceSummary } from "./race-summary.ts"
+import type { RankSummary } from "./rank-summary.ts"
+import type { ModelSummary } from "./types.ts"
+
+interface Evaluated extends Source {
+  readonly machine: Machine
+  readonly model: ModelSummary
+  readonly weights: WeightFormat
+  readonly threads: number
+  /** Which questions. */
+  readonly data: string
+}
+
+export interface RankRecord extends Evaluated {
+  readonly kind: "rank"
+  readonly summary: RankSummary
+}
+
+export interface RaceRecord extends Evaluated {
+  readonly kind: "race"
+  /** Longest lane. */
+  readonly maxTokens: number
+  readonly summary: RaceSummary
+}
+
+export interface AuditRecord extends Evaluated {
+  readonly kind: "audit"
+  readonly threshold: number
+  readonly scanned: number
+  /** Above the threshold, and flagged. */
+  readonly candidates: number
+  readonly flagged: number
+  /** Of a run without interruption, from the start of the process. */
+  readonly seconds: number
+  /** Whether tokens that could not pass any more were left early. */
+  readonly early: boolean
+}
+
+export type EvaluationRecord = RankRecord | RaceRecord | AuditRecord
