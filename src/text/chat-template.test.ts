@@ -151,6 +151,15 @@ describe("template bombs", () => {
     }
   })
 
+  test("while this thread is held up no time runs out", async () => {
+    await renderChat("{{ messages[0].content }}", hi) // the worker runs
+    const text = renderChat("{{ messages[0].content }}", hi, { deadlineMs: 300 })
+    await new Promise((resolve) => setTimeout(resolve, 0)) // it has been asked for
+    const end = performance.now() + 1000
+    while (performance.now() < end);
+    expect(await text).toBe("Hi")
+  })
+
   test("renders wait for each other", async () => {
     const renders = Array.from({ length: 20 }, (_, i) =>
       i % 10 === 3

@@ -86,11 +86,36 @@ async function start(): Promise<Worker> {
   return worker
 }
 
+/**
+ * Calls back when so much time has passed in which this thread could have heard of an answer: while it is held up (by a
+ * session that is being made, by a stopped process) the answer may long be there.
+ */
+function startClock(milliseconds: number, onEnd: () => void): { stop(): void } {
+  const slice = milliseconds / 20
+  let [left, last] = [milliseconds, performance.now()]
+  const timer = setInterval(() => {
+    const now = performance.now()
+    left -= Math.min(now - last, 2 * slice)
+    last = now
+    if (left <= 0) {
+      clearInterval(timer)
+      end = setImmediate(onEnd) // after what has arrived meanwhile
+    }
+  }, slice)
+  let end: NodeJS.Immediate | undefined
+  return {
+    stop() {
+      clearInterval(timer)
+      clearImmediate(end)
+    },
+  }
+}
+
 /** The next message of the worker; when it takes longer than `milliseconds` or dies, the worker is done with. */
 function exchange<Message>(worker: Worker, milliseconds: number, send: () => void): Promise<Message> {
   return new Promise((resolve, reject) => {
     const settle = (finish: () => void): void => {
-      clearTimeout(timer)
+      clock.stop()
       worker.off("message", onMessage).off("error", onError).off("exit", onExit)
       finish()
     }
@@ -112,7 +137,7 @@ function exchange<Message>(worker: Worker, milliseconds: number, send: () => voi
           : `the chat template's worker failed: ${cause.message}`,
         cause,
       )
-    const timer = setTimeout(() => fail(`the chat template took longer than ${milliseconds} ms`), milliseconds)
+    const clock = startClock(milliseconds, () => fail(`the chat template took longer than ${milliseconds} ms`))
     worker.on("message", onMessage).on("error", onError).on("exit", onExit)
     try {
       send()
