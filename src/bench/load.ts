@@ -102,7 +102,7 @@ export function loadPicture({ rows }: LoadResult): string {
         { label: "p95", points: points(({ between }) => between.p95) },
         { label: "p50", points: points(({ between }) => between.p50) },
       ],
-      { x: "clients", y: "time between tokens", format: (value) => `${value} ms` },
+      { x: "clients", y: "time between tokens, ms" },
     ),
   ]
   const placed = charts.map((chart, i) => chart.replace("<svg ", `<svg y="${i * 370}" width="760" height="350" `))
