@@ -106,5 +106,5 @@ export function loadPicture({ rows }: LoadResult): string {
     ),
   ]
   const placed = charts.map((chart, i) => chart.replace("<svg ", `<svg y="${i * 370}" width="760" height="350" `))
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 730" width="760" height="730"><style>${style}</style>${placed.join("")}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 730" width="760" height="730"><title>Time to the first token, and between tokens</title><style>${style}</style>${placed.join("")}</svg>\n`
 }
