@@ -25,7 +25,7 @@ const [most, seconds, stepSeconds] = [values.clients, values.seconds, values["st
   number,
   number,
 ]
-const maxTokens = 32
+const maxTokens = 24
 const kills = 3
 /** Memory may end this much above where it began: what allocators keep. */
 const slack = 1.25
@@ -67,6 +67,7 @@ async function answersAlone(url: string): Promise<string[]> {
   const texts: string[] = []
   for (const body of requests) {
     const outcome = await ask({ url, body })
+    console.error(`alone: ${JSON.stringify(outcome).slice(0, 80)}`)
     if (outcome.end !== "finished") throw new Error(`alone, a request was ${outcome.end}`)
     texts.push(outcome.text)
   }
@@ -129,6 +130,7 @@ async function run(
     killer(server, level.kills, level.seconds),
   ])
   const spent = (performance.now() - begin) / 1000
+  console.error(`${level.clients} clients: ${tally.outcomes.length} requests in ${spent.toFixed(1)} s`)
   const of = (end: Outcome["end"]) => tally.outcomes.filter((outcome) => outcome.end === end)
   const timed = tally.outcomes.flatMap((outcome) => ("gaps" in outcome ? outcome : []))
   const firsts = timed.flatMap(({ first }) => first ?? [])

@@ -22,6 +22,11 @@ export async function ask({ url, body, leave }: Ask): Promise<Outcome> {
   let last = begin
   let first: number | undefined
   const gaps: number[] = []
+  // Node's fetch may wait for ever for a body whose last part was read when its signal came.
+  const leaving = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener("abort", () => reject(stop.signal.reason))
+  })
+  leaving.catch(() => {})
   let text = ""
   let reason: string | null = null
   let failure: { code?: string | null } | undefined
@@ -53,7 +58,11 @@ export async function ask({ url, body, leave }: Ask): Promise<Outcome> {
         : { end: "broken", why: `${response.status} ${error.message}` }
     }
     const decoder = new TextDecoder()
-    for await (const part of response.body!) parser.feed(decoder.decode(part, { stream: true }))
+    const reading = (async () => {
+      for await (const part of response.body!) parser.feed(decoder.decode(part, { stream: true }))
+    })()
+    reading.catch(() => {}) // when it is left
+    await Promise.race([reading, leaving])
     if (failure)
       return failure.code === "E_ENGINE_LOST" ? { end: "lost" } : { end: "broken", why: `event ${failure.code}` }
     if (reason === null || first === undefined) return { end: "broken", why: "the stream ended without an end" }

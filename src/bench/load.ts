@@ -102,9 +102,9 @@ export function loadPicture({ rows }: LoadResult): string {
         { label: "p95", points: points(({ between }) => between.p95) },
         { label: "p50", points: points(({ between }) => between.p50) },
       ],
-      { x: "clients", y: "time between tokens", format: (value) => `${value} ms` },
+      { x: "clients", y: "time between tokens, ms" },
     ),
   ]
   const placed = charts.map((chart, i) => chart.replace("<svg ", `<svg y="${i * 370}" width="760" height="350" `))
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 730" width="760" height="730"><style>${style}</style>${placed.join("")}</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 730" width="760" height="730"><title>Time to the first token, and between tokens</title><style>${style}</style>${placed.join("")}</svg>\n`
 }
