@@ -156,6 +156,8 @@ async function main(): Promise<number> {
     const rows: LoadRow[] = []
     for (const clients of [1, 4, 16].filter((count) => count < most))
       rows.push(await run(server, alone, { clients, seconds: stepSeconds, kills: 0 }, failures))
+    // As many for a while, without kills: what arena and allocators grow to, they keep; a leak grows on.
+    await run(server, alone, { clients: most, seconds: 2 * stepSeconds, kills: 0 }, failures)
     await pause(1000)
     const before = await server.memory()
     rows.push(await run(server, alone, { clients: most, seconds, kills }, failures))

@@ -1,6 +1,7 @@
 /** Where an engine runs, and how messages reach it: a thread of this process, or a process of its own. */
 import { fork } from "node:child_process"
 import { createRequire } from "node:module"
+import { setPriority } from "node:os"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
 import { ForerunError } from "../base/errors.ts"
@@ -50,6 +51,7 @@ export const startProcess: StartLink = ({ onMessage, onGone }) => {
     stdio: ["ignore", 2, 2, "ipc"],
     execArgv,
   })
+  giveWay(child.pid)
   const lost = (how: string) => new ForerunError("E_ENGINE_LOST", `the engine's process was lost: ${how}`)
   let end: ForerunError | undefined
   child.on("message", (message) => onMessage(message as FromEngine))
@@ -75,6 +77,13 @@ export const startProcess: StartLink = ({ onMessage, onGone }) => {
       child.channel?.unref()
     },
   }
+}
+
+/** Where cores are few the one that talks to people goes first: its turns are short, the engine's are not. */
+function giveWay(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, 5)
+  } catch {} // it ended at once, or is not ours to ask: then they share
 }
 
 /** The published package is JavaScript; from sources (tests, tsx) a TypeScript loader is registered first. */
