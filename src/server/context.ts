@@ -65,5 +65,7 @@ export interface Route {
   readonly body?: z.ZodType
   /** Default application/json. */
   readonly bodyType?: string
+  /** Of the address's query, for the description. */
+  readonly query?: z.ZodObject
   handle(request: ApiRequest, context: ServerContext): Promise<Response> | Response
 }

@@ -35,12 +35,15 @@ export function openApi(routes: readonly Route[], version: string): object {
 
 const named = (path: string): string => path.replace(/\*$|:id/, "{id}")
 
-function operation({ path, summary, body, bodyType = "application/json", isOpen }: Route): object {
+function operation({ path, summary, body, query, bodyType = "application/json", isOpen }: Route): object {
   const failure = { description: "An error", content: json({ $ref: "#/components/schemas/Error" }) }
   const id = { name: "id", in: "path", required: true, schema: { type: "string", minLength: 1 } }
   return {
     summary,
-    ...(named(path) !== path ? { parameters: [id] } : {}),
+    parameters: [
+      ...(named(path) !== path ? [id] : []),
+      ...Object.entries(query?.shape ?? {}).map(([name, type]) => ({ name, in: "query", schema: shape(type) })),
+    ],
     ...(body ? { requestBody: { required: true, content: { [bodyType]: { schema: shape(body) } } } } : {}),
     responses: { "200": { description: "The answer" }, default: failure },
     security: isOpen ? [] : [{ key: [] }, {}],
@@ -51,10 +54,12 @@ const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) =>
 
 /** One page without scripts and without anything from elsewhere. */
 export function referencePage(routes: readonly Route[], name: string): string {
-  const sections = routes.map(({ method, path, summary, body }) => {
-    const schema = body
-      ? `<details><summary>body</summary><pre>${escaped(JSON.stringify(shape(body), null, 2))}</pre></details>`
+  const details = (what: string, schema: z.ZodType | undefined) =>
+    schema
+      ? `<details><summary>${what}</summary><pre>${escaped(JSON.stringify(shape(schema), null, 2))}</pre></details>`
       : ""
+  const sections = routes.map(({ method, path, summary, body, query }) => {
+    const schema = details("query", query) + details("body", body)
     return `<section><h2><b>${method}</b> <code>${escaped(named(path))}</code></h2><p>${escaped(summary)}</p>${schema}</section>`
   })
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

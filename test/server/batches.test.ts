@@ -177,9 +177,9 @@ describe("a batch", () => {
 test("a server that takes over the folder goes on with what the last one left, and answers nothing twice", async () => {
   const dataFolder = join(folder, "kept")
   const first = await open({ dataFolder })
+  await expect(open({ dataFolder })).rejects.toMatchObject({ code: "E_LOCKED" })
   const batch = await begin(first.as("sk-a"), lines(40, long).join("\n"))
   await untilAnswered(first.as("sk-a"), batch.id)
-  await expect(open({ dataFolder })).rejects.toMatchObject({ code: "E_LOCKED" })
   await first.close()
   expect(readdirSync(join(dataFolder, "batches"))).toContain(`${batch.id}.job`)
   const { rows: before } = await model.ledger()

@@ -4,7 +4,7 @@ import { requestUrls } from "../../jobs/request.ts"
 import { ApiError } from "../api-error.ts"
 import { parseBody } from "../bodies.ts"
 import type { ApiRequest, Route, ServerContext } from "../context.ts"
-import { page } from "../files/listing.ts"
+import { page, pageQuery } from "../files/listing.ts"
 import { readJson } from "../read-body.ts"
 import { batchObject } from "./batch-record.ts"
 
@@ -26,9 +26,11 @@ async function create({ raw, caller }: ApiRequest, { data, settings }: ServerCon
   return Response.json(batchObject(await batches.create({ owner: caller, input, endpoint, metadata }), settings.name))
 }
 
+const mostListed = 100
+
 async function list({ raw, caller }: ApiRequest, { data, settings }: ServerContext): Promise<Response> {
   const all = (await data()).batches.list(caller).map((batch) => batchObject(batch, settings.name))
-  return page(all, raw.url, { most: 100, usual: 20 })
+  return page(all, raw.url, { most: mostListed, usual: 20 })
 }
 
 const describe = async ({ caller, tail }: ApiRequest, { data, settings }: ServerContext) =>
@@ -39,7 +41,7 @@ const cancel = async ({ caller, tail }: ApiRequest, { data, settings }: ServerCo
 
 export const batchRoutes: readonly Route[] = [
   { method: "POST", path: "/v1/batches", summary: "Begins a batch.", body, isTurnless: true, handle: create },
-  { method: "GET", path: "/v1/batches", summary: "Batches, newest first.", handle: list },
+  { method: "GET", path: "/v1/batches", summary: "Batches, newest first.", query: pageQuery(mostListed), handle: list },
   { method: "GET", path: "/v1/batches/:id", summary: "How a batch fares.", handle: describe },
   {
     ...{ method: "POST", path: "/v1/batches/:id/cancel", summary: "Ends a batch; what is answered stays." },

@@ -6,7 +6,7 @@ import { ApiError } from "../api-error.ts"
 import type { ApiRequest, Route, ServerContext } from "../context.ts"
 import { readBytes } from "../read-body.ts"
 import type { FileRecord } from "./file-store.ts"
-import { page } from "./listing.ts"
+import { page, pageQuery } from "./listing.ts"
 
 const fileObject = ({ id, bytes, created, filename, purpose }: FileRecord) => ({
   ...{ id, object: "file", bytes, created_at: created, filename, purpose, status: "processed" },
@@ -39,12 +39,18 @@ async function readForm(raw: Request, most: number) {
   }
 }
 
+const mostListed = 10_000
+const query = pageQuery(mostListed).extend({
+  purpose: z.string().optional(),
+  order: z.enum(["asc", "desc"]).default("desc").describe("By age; desc: the newest first."),
+})
+
 async function list({ raw, caller }: ApiRequest, { data }: ServerContext): Promise<Response> {
   const query = new URL(raw.url).searchParams
   const purpose = query.get("purpose")
   const files = (await data()).files.list(caller).filter((file) => purpose === null || file.purpose === purpose)
   const ordered = query.get("order") === "asc" ? files.toReversed() : files
-  return page(ordered.map(fileObject), raw.url, { most: 10_000, usual: 10_000 })
+  return page(ordered.map(fileObject), raw.url, { most: mostListed, usual: mostListed })
 }
 
 const describe = async ({ caller, tail }: ApiRequest, { data }: ServerContext) =>
@@ -76,7 +82,7 @@ export const fileRoutes: readonly Route[] = [
     ...{ method: "POST", path: "/v1/files", summary: "Keeps a file.", isTurnless: true, handle: upload },
     ...{ body, bodyType: "multipart/form-data" },
   },
-  { method: "GET", path: "/v1/files", summary: "Files that are kept.", handle: list },
+  { method: "GET", path: "/v1/files", summary: "Files that are kept.", query, handle: list },
   { method: "GET", path: "/v1/files/:id", summary: "One file's description.", handle: describe },
   { method: "GET", path: "/v1/files/:id/content", summary: "What is in a file.", handle: content },
   { method: "DELETE", path: "/v1/files/:id", summary: "Deletes a file.", handle: remove },

@@ -1,9 +1,17 @@
 /** Pages of lists, as OpenAI's clients turn them. */
+import { z } from "zod"
 import { ApiError } from "../api-error.ts"
 
 interface Item {
   readonly id: string
 }
+
+/** What a list's address may ask for. */
+export const pageQuery = (most: number) =>
+  z.object({
+    limit: z.int().min(1).max(most).optional(),
+    after: z.string().describe("The id of the item before the page.").optional(),
+  })
 
 /**
  * @param items in the order in which they are listed
