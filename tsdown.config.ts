@@ -2,7 +2,7 @@
 import { defineConfig } from "tsdown"
 
 export default defineConfig({
-  // The worker is named by URL, not imported, so it is an entry of its own.
+  // The worker and the drafting process are named by URL, not imported, so they are entries of their own.
   entry: [
     "src/index.ts",
     "src/graph/index.ts",
@@ -12,6 +12,7 @@ export default defineConfig({
     "!src/**/*.test.ts",
     "src/cli/cli.ts",
     "src/generate/engine-worker.ts",
+    "src/runtime/graph-process.ts",
   ],
   unbundle: true,
   format: "esm",

@@ -17,6 +17,7 @@ import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
 import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
+import { modelDevice, placementOf } from "../runtime/devices.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
@@ -83,7 +84,12 @@ export class Engine {
       size: vocabulary,
       ending: new Set([...this.tokenizer.eosTokens, ...eosTokens]),
     })
-    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: options.part })
+    this.parts = new TrainedParts({
+      checkpoint: target.checkpoint,
+      threads: target.threads,
+      device: info.draftDevice,
+      folder: options.part,
+    })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
     const { cacheBytes = totalmem() / 4, prefixBytes = 0 } = options
     this.#admission = new Admission(cacheBytes)
@@ -96,10 +102,12 @@ export class Engine {
     const begin = performance.now()
     const backend = loadBackend() // starts while the file's header is read
     backend.catch(() => {}) // reported where it is awaited
-    const target = await openPart(path, options)
+    const { device: given, ...rest } = options
+    const placement = placementOf(given)
+    const target = await openPart(path, { ...rest, device: placement.target })
     let draft: Part | undefined
     try {
-      if (options.draft !== undefined) draft = await openDraft(target, options.draft, options)
+      if (options.draft !== undefined) draft = await openDraft(target, options.draft, { ...rest, placement })
     } catch (thrown) {
       await target.dispose()
       throw thrown
@@ -110,6 +118,7 @@ export class Engine {
       kind,
       threads: target.threads,
       device: target.device,
+      draftDevice: placement.draft,
       chatTemplate: chatTemplate !== undefined,
       ...(license === undefined ? {} : { license }),
       loadMs: performance.now() - begin,
@@ -357,7 +366,8 @@ export class Engine {
   /** The draft model that was loaded, or the target's own checkpoint in another format, opened when first asked for. */
   async #draftFor(weights: WeightFormat | undefined): Promise<Part | undefined> {
     if (weights === undefined) return this.#draft
-    const { path, threads, device } = this.info
+    const { path, threads, draftDevice } = this.info
+    const device = modelDevice("device of a draft model", draftDevice)
     if (weights === this.info.weights)
       throw new ForerunError(
         "E_OPTION",

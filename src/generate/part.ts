@@ -3,6 +3,7 @@ import { ForerunError } from "../base/errors.ts"
 import { withAdapter } from "../models/adapter.ts"
 import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
 import { readPartRecord } from "../models/trained-part.ts"
+import { type ModelDevice, modelDevice, type Placement } from "../runtime/devices.ts"
 import { contentHash, loadRunner } from "../runtime/load-runner.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { compareVocabularies } from "../text/compare-vocabularies.ts"
@@ -16,11 +17,13 @@ export interface Part {
   readonly runner: SessionRunner
   readonly info: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
   readonly threads: number
-  readonly device: "cpu" | "webgpu"
+  readonly device: ModelDevice
   dispose(): Promise<void>
 }
 
-type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "device" | "adapter" | "onProgress">
+type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "adapter" | "onProgress"> & {
+  readonly device?: ModelDevice
+}
 
 export async function openPart(path: string, options: PartOptions): Promise<Part> {
   const checkpoint = await openAdapted(path, options.adapter)
@@ -69,10 +72,17 @@ async function openAdapted(path: string, adapter: string | undefined): Promise<C
   }
 }
 
+type DraftOptions = Omit<LoadModelOptions, "device"> & { readonly placement: Placement }
+
 /** @throws E_DRAFT when the two do not speak of the same tokens */
-export async function openDraft(target: Part, path: string, options: LoadModelOptions): Promise<Part> {
-  const { weights, draftWeights = weights, adapter: _, ...rest } = options // the target's changes are not the draft's
-  const draft = await openPart(path, { ...rest, ...(draftWeights === undefined ? {} : { weights: draftWeights }) })
+export async function openDraft(target: Part, path: string, options: DraftOptions): Promise<Part> {
+  const { weights, draftWeights = weights, threads, onProgress, placement } = options // the target's changes are not the draft's
+  const draft = await openPart(path, {
+    device: modelDevice("device of a draft model", placement.draft),
+    ...(draftWeights === undefined ? {} : { weights: draftWeights }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(onProgress ? { onProgress } : {}),
+  })
   try {
     checkVocabularies(target, draft)
     return draft

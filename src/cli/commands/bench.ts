@@ -45,7 +45,7 @@ interface Watch {
 }
 
 export async function bench(_: readonly unknown[], flags: Flags, output: Output) {
-  if (flags.device === "webgpu") throw usageError("bench measures the cpu")
+  if (flags.device !== undefined && flags.device.target !== "cpu") throw usageError("bench measures the cpu")
   for (const [name, value] of [
     ["--limit", flags.limit],
     ["--prediction-file", flags.predictionFile],
