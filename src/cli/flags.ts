@@ -103,7 +103,10 @@ const formats: readonly WeightFormat[] = ["as-is", "q8", "q4", "f32"]
 
 export const withEngineFlags = (command: Command): Command =>
   withModelFlags(command)
-    .option("--adapter <folder>", "changes of the model's weights, as the recipes implant and confuse write them")
+    .option(
+      "--adapter <folder>",
+      "changes of the model's weights, as the recipes layerskip, implant and confuse write them",
+    )
     .addOption(
       withTwin(
         new Option("--weights <format>", "format the weights are held in; default the best for this machine").choices(

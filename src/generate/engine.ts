@@ -20,6 +20,7 @@ import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
 import { modelDevice, placementOf } from "../runtime/devices.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
+import type { LedgerTotals } from "../runtime/ledger.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import type { ModelRunner } from "../runtime/pass.ts"
 import { PrefixTree } from "../runtime/prefix-tree.ts"
@@ -31,6 +32,7 @@ import { Admission } from "./admission.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
+import { phasesOf } from "./phases.ts"
 import { appendText } from "./pieces.ts"
 import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
@@ -213,6 +215,7 @@ export class Engine {
     const tally = createSpeculationTally()
     const begin = performance.now()
     let firstToken: number | undefined
+    let read: LedgerTotals | undefined
     const tokens: Token[] = []
     let text = ""
     let stopString: string | undefined
@@ -253,6 +256,7 @@ export class Engine {
           continue
         }
         firstToken ??= performance.now()
+        read ??= target.ledger.totals()
         // A stop string may end inside a run of tokens that was committed at once: what follows it is not the answer.
         const appended: TextAppended[] = []
         const drafted = accepted.get(step.branch) ?? 0 // accepted draft tokens are committed first
@@ -286,7 +290,8 @@ export class Engine {
     }
     const end = performance.now()
     const spent = target.ledger.totals()
-    const draftPasses = drafting.reduce((sum, ledger, i) => sum + ledger.since(draftBefore[i]!).passes, 0)
+    const drafted = drafting.map((ledger, i) => ledger.since(draftBefore[i]!))
+    const draftPasses = drafted.reduce((sum, { passes }) => sum + passes, 0)
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
     return {
@@ -307,6 +312,7 @@ export class Engine {
         firstTokenMs: (firstToken ?? end) - begin,
         // The first token comes out of the prompt's pass, so it is not counted among the decoded ones.
         tokensPerSecond: tokens.length > 1 && decodeMs > 0 ? ((tokens.length - 1) / decodeMs) * 1000 : 0,
+        ...(speculation && read ? phasesOf(drafted, target.ledger.since(read)) : {}),
       },
       ...(logprobs === undefined ? {} : { logprobs: tokens.map((token) => this.#report(token)) }),
     }

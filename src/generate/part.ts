@@ -15,7 +15,7 @@ export interface Part {
   readonly checkpoint: Checkpoint
   readonly tokenizer: Tokenizer
   readonly runner: SessionRunner
-  readonly info: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
+  readonly info: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name" | "adapter">
   readonly threads: number
   readonly device: ModelDevice
   dispose(): Promise<void>
@@ -36,11 +36,12 @@ export async function openPart(path: string, options: PartOptions): Promise<Part
     const runner = await loadRunner(checkpoint, { weights, threads, device, onProgress })
     const tokenizer = createTokenizer(checkpoint.tokenizer)
     const { architecture, config, name } = checkpoint
+    const adapted = options.adapter === undefined ? {} : { adapter: describeAdapter(options.adapter) }
     return {
       checkpoint,
       tokenizer,
       runner,
-      info: { path, architecture, config, weights, ...(name === undefined ? {} : { name }) },
+      info: { path, architecture, config, weights, ...(name === undefined ? {} : { name }), ...adapted },
       threads,
       device,
       async dispose() {
@@ -52,6 +53,11 @@ export async function openPart(path: string, options: PartOptions): Promise<Part
     checkpoint.close()
     throw thrown
   }
+}
+
+function describeAdapter(path: string): NonNullable<ModelInfo["adapter"]> {
+  const { method, weights } = readPartRecord(path)
+  return { path, method, sha256: weights.sha256 }
 }
 
 /** @throws E_DRAFT when the changes were trained on another model */

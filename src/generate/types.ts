@@ -107,6 +107,12 @@ export interface GenerateResult {
     readonly decodeMs: number
     readonly firstTokenMs: number
     readonly tokensPerSecond: number
+    /** Of methods that draft and verify: passes of a draft model or of trained weights. Answers beside it may add to it. */
+    readonly draftMs?: number
+    /** What these were fed and gave, on the way to another process and back. */
+    readonly transferMs?: number
+    /** Passes of the target behind the first token: verifications, and drafts of methods that draft with its layers. */
+    readonly targetMs?: number
   }
   readonly logprobs?: readonly TokenReport[]
   /** All answers, when more than one was asked for; the first of them is this result itself. */
@@ -126,6 +132,8 @@ export interface ModelInfo {
   readonly chatTemplate: boolean
   readonly name?: string
   readonly license?: string
+  /** The changes that the weights were given: recipe, and sha256 of the part. Without them it answers otherwise. */
+  readonly adapter?: { readonly path: string; readonly method: string; readonly sha256: string }
   readonly loadMs: number
   readonly draft?: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
 }

@@ -54,6 +54,11 @@ async function sameEverywhere(draft: Device) {
       expect(there.tokens).toEqual(plain.tokens)
       expect(there.logprobs).toEqual(plain.logprobs)
       expect(there.passes.draft).toBeGreaterThan(20)
+      expect(plain.timings).not.toHaveProperty("draftMs")
+      expect(here.timings).toMatchObject({ transferMs: 0 })
+      const { draftMs = 0, transferMs = 0, targetMs = 0, prefillMs, decodeMs } = there.timings
+      expect([draftMs > 0, transferMs > 0, targetMs > 0]).toEqual([true, draft === "process", true])
+      expect(draftMs + transferMs + targetMs).toBeLessThan(prefillMs + decodeMs)
       // The same CPU kernels in another process draft the same; another device may round another way.
       if (draft === "process") expect(there.speculation).toEqual(here.speculation)
     }

@@ -76,7 +76,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   if (wanted.length > 0 && [methods, peer, costCurve, files].every((flag) => flag === undefined)) return wanted
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
-  const { model, weights, draft, draftWeights, part, threads, offline, maxTokens, repetitions } = rest
+  const { model, weights, draft, draftWeights, part, adapter, threads, offline, maxTokens, repetitions } = rest
   const { contexts, prefillTokens } = rest
   const same = {
     model,
@@ -84,6 +84,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
     draft,
     draftWeights,
     part,
+    adapter,
     threads,
     offline,
     maxTokens,
@@ -115,6 +116,7 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
     concurrency: sequences,
     model: name,
     weights,
+    adapter,
     threads,
     repetitions,
     offline,
@@ -130,6 +132,7 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
         textFile,
         ...(name === undefined ? {} : { model: name }),
         ...(weights === undefined ? {} : { formats: [weights] }),
+        ...(adapter === undefined ? {} : { adapter }),
         ...(offline === undefined ? {} : { offline }),
       }),
     )
