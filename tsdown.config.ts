@@ -2,7 +2,7 @@
 import { defineConfig } from "tsdown"
 
 export default defineConfig({
-  // Thread and process of the engine are named by path, not imported, so they are entries of their own.
+  // The engine's thread and process and the drafting process are named by path, not imported: entries of their own.
   entry: [
     "src/index.ts",
     "src/graph/index.ts",
@@ -13,6 +13,7 @@ export default defineConfig({
     "src/cli/cli.ts",
     "src/generate/engine-worker.ts",
     "src/generate/engine-process.ts",
+    "src/runtime/graph-process.ts",
   ],
   unbundle: true,
   format: "esm",

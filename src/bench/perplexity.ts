@@ -4,6 +4,7 @@ import { basename } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import { loadModel } from "../generate/load.ts"
 import type { Model } from "../generate/model.ts"
+import type { Score } from "../generate/types.ts"
 import { type WeightFormat, weightFormats } from "../models/formats.ts"
 import { describeMachine, describeSource, type Machine, type Source } from "./machine.ts"
 import { summary } from "./run-bench.ts"
@@ -19,16 +20,20 @@ export interface PerplexityOptions {
   readonly formats?: readonly WeightFormat[]
   /** Tokens of the one window, default 2,048, or the context where it is shorter. */
   readonly tokens?: number
+  /** Changes of the model's weights: every format but the f32 reference is measured with them, and f32 too. */
+  readonly adapter?: string
   readonly threads?: number
   readonly offline?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: BenchProgress) => void
   /** For tests. */
-  readonly openModel?: (format: WeightFormat) => Promise<Model>
+  readonly openModel?: (format: WeightFormat, adapter?: string) => Promise<Model>
 }
 
 export interface PerplexityRow {
   readonly weights: WeightFormat
+  /** With the adapter's changes. */
+  readonly isChanged?: true
   readonly perplexity: number
   readonly meanNll: number
   /** perplexity / that of f32 */
@@ -52,20 +57,29 @@ export async function measurePerplexity(options: PerplexityOptions): Promise<Per
   const { text, signal, onProgress } = options
   const others = (options.formats ?? weightFormats).filter((format) => format !== "f32")
   const formats: WeightFormat[] = ["f32", ...new Set(others)]
-  const open = options.openModel ?? ((weights) => loadModel(options.model, loadOptions(options, weights)))
-  const scores: { weights: WeightFormat; logprobs: readonly number[]; meanNll: number; perplexity: number }[] = []
+  const open =
+    options.openModel ??
+    ((weights, adapter) =>
+      loadModel(options.model, { ...loadOptions(options, weights), ...(adapter ? { adapter } : {}) }))
+  // What the changes do to the model is told beside the model without them.
+  const readings: { weights: WeightFormat; adapter?: string }[] = formats.map((weights) => ({ weights }))
+  const { adapter: changes } = options
+  if (changes !== undefined)
+    readings.splice(1, Number.POSITIVE_INFINITY, ...formats.map((weights) => ({ weights, adapter: changes })))
+  const scores: (Score & { weights: WeightFormat; isChanged: boolean })[] = []
   let model: ModelSummary | undefined
   let wanted = 0
-  for (const [done, weights] of formats.entries()) {
-    onProgress?.({ stage: weights, done, total: formats.length })
-    const loaded = await open(weights)
+  for (const [done, { weights, adapter }] of readings.entries()) {
+    onProgress?.({ stage: weights, done, total: readings.length })
+    const loaded = await open(weights, adapter)
     try {
       model = summary(loaded.info)
       wanted = options.tokens ?? Math.min(2048, loaded.info.config.context)
       const tokens = await loaded.encodePrompt(text, { raw: true })
       if (tokens.length < wanted)
         throw new ForerunError("E_INPUT", `the text has ${tokens.length} tokens, ${wanted} are wanted`)
-      scores.push({ weights, ...(await loaded.score(tokens.subarray(0, wanted), signal ? { signal } : {})) })
+      const score = await loaded.score(tokens.subarray(0, wanted), signal ? { signal } : {})
+      scores.push({ ...score, weights, isChanged: adapter !== undefined })
     } finally {
       await loaded.dispose()
     }
@@ -81,8 +95,9 @@ export async function measurePerplexity(options: PerplexityOptions): Promise<Per
       sha256: createHash("sha256").update(text).digest("hex"),
       tokens: wanted,
     },
-    rows: scores.map(({ weights, logprobs, meanNll, perplexity }) => ({
+    rows: scores.map(({ weights, isChanged, logprobs, meanNll, perplexity }) => ({
       weights,
+      ...(isChanged ? { isChanged: true as const } : {}),
       perplexity,
       meanNll,
       ratio: perplexity / reference.perplexity,

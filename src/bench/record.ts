@@ -57,7 +57,8 @@ export function recordName(record: BenchRecord): string {
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),
   }[record.kind]()
-  const model = record.model.file.replace(/\.gguf$/i, "")
+  const { file, adapter = "" } = record.model
+  const model = `${file.replace(/\.gguf$/i, "")}${adapter && `-${adapter}`}`
   const slug = [record.kind, model, what].join("-").replace(/[^A-Za-z0-9.-]+/g, "-")
   return `${record.date.slice(0, 10)}-${machineSlug(record.machine)}-${slug}.json`.toLowerCase()
 }

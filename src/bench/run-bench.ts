@@ -77,18 +77,30 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
   }
 }
 
-export const summary = ({ name, path, architecture }: ModelInfo): ModelSummary => ({
+export const summary = ({ name, path, architecture, adapter }: ModelInfo): ModelSummary => ({
   name: name ?? basename(path),
   file: basename(path),
   architecture,
+  ...(adapter ? { adapter: `${adapter.method} ${adapter.sha256.slice(0, 8)}` } : {}),
 })
 
-const open = ({ model, weights, draft, draftWeights, part, threads, signal, offline }: BenchOptions): Promise<Model> =>
+const open = ({
+  model,
+  weights,
+  draft,
+  draftWeights,
+  part,
+  adapter,
+  threads,
+  signal,
+  offline,
+}: BenchOptions): Promise<Model> =>
   loadModel(model, {
     ...(weights ? { weights } : {}),
     ...(draft ? { draft } : {}),
     ...(draftWeights ? { draftWeights } : {}),
     ...(part === undefined ? {} : { part }),
+    ...(adapter === undefined ? {} : { adapter }),
     ...(threads === undefined ? {} : { threads }),
     ...(signal ? { signal } : {}),
     ...(offline === undefined ? {} : { offline }),

@@ -26,7 +26,7 @@ export function newest<K extends BenchRecord["kind"]>(
     if (record.kind !== kind || !wanted(record as OfKind<K>)) continue
     const { machine, model, weights, threads } = record as BenchRecord & { weights?: string; threads?: number }
     const other = thing(record as OfKind<K>)
-    const key = JSON.stringify([machine.cpu, machine.cores, model.file, weights, threads, other])
+    const key = JSON.stringify([machine.cpu, machine.cores, model.file, model.adapter, weights, threads, other])
     const known = found.get(key)
     if (!known || known.date <= record.date) found.set(key, record as OfKind<K>)
   }
@@ -161,12 +161,12 @@ export function draftingRows(records: readonly BenchRecord[]): { row: BenchRow; 
 export function perplexityTable(records: readonly BenchRecord[]): Table {
   const head = ["model", "text", "weights", "perplexity", "against f32 (95 %)"]
   return tableOf(newest(records, "perplexity"), head, ({ rows: formats, text, model }) =>
-    formats.map(({ weights, perplexity, ratio, ratioInterval: { low, high } }) => [
-      model.file,
+    formats.map(({ weights, isChanged, perplexity, ratio, ratioInterval: { low, high } }) => [
+      isChanged ? `${model.file} with ${model.adapter}` : model.file,
       `${text.name}, ${text.tokens} tokens`,
       weights,
       perplexity.toFixed(3),
-      weights === "f32" ? "–" : `${percent(ratio)} (${percent(low)} to ${percent(high)})`,
+      weights === "f32" && !isChanged ? "–" : `${percent(ratio)} (${percent(low)} to ${percent(high)})`,
     ]),
   )
 }

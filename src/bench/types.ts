@@ -33,6 +33,8 @@ export interface BenchOptions {
   readonly draftWeights?: WeightFormat
   /** Trained weights of the methods, as for loadModel. */
   readonly part?: string
+  /** Changes of the model's weights, as for loadModel. */
+  readonly adapter?: string
   readonly threads?: number
   /** Default: a few of our own. */
   readonly prompts?: readonly BenchPrompt[]
@@ -126,6 +128,8 @@ export interface ModelSummary {
   readonly name: string
   readonly file: string
   readonly architecture: string
+  /** Recipe and sha256 of the changes it ran with, "layerskip 1f3a9c04". */
+  readonly adapter?: string
 }
 
 export interface BenchResult extends Source {

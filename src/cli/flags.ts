@@ -1,6 +1,7 @@
 /** The command line's flags and how their values are read; what they mean is checked where they are used. */
 import { type Command, InvalidArgumentError, Option } from "commander"
 import type { WeightFormat } from "../models/formats.ts"
+import { type Placement, parsePlacement } from "../runtime/devices.ts"
 
 export interface CommonFlags {
   readonly json?: boolean
@@ -19,7 +20,7 @@ export interface EngineFlags extends ModelFlags {
   readonly part?: string
   readonly adapter?: string
   readonly threads?: number
-  readonly device?: "cpu" | "webgpu"
+  readonly device?: Placement
 }
 
 export interface GenerateFlags extends EngineFlags {
@@ -102,7 +103,10 @@ const formats: readonly WeightFormat[] = ["as-is", "q8", "q4", "f32"]
 
 export const withEngineFlags = (command: Command): Command =>
   withModelFlags(command)
-    .option("--adapter <folder>", "changes of the model's weights, as the recipes implant and confuse write them")
+    .option(
+      "--adapter <folder>",
+      "changes of the model's weights, as the recipes layerskip, implant and confuse write them",
+    )
     .addOption(
       withTwin(
         new Option("--weights <format>", "format the weights are held in; default the best for this machine").choices(
@@ -117,7 +121,12 @@ export const withEngineFlags = (command: Command): Command =>
         "FORERUN_THREADS",
       ),
     )
-    .addOption(new Option("--device <device>", "where to run").choices(["cpu", "webgpu"]))
+    .addOption(
+      new Option(
+        "--device <device>",
+        "where to run: cpu, webgpu, or by role: target=cpu,draft=process (a process of its own)",
+      ).argParser(parsePlacement),
+    )
 
 /** For verbs that run methods. */
 export const withDraftFlags = (command: Command): Command =>

@@ -48,5 +48,6 @@ function describeModel({ info }: Model): string {
   const nameOf = ({ name, path }: Pick<ModelInfo, "name" | "path">) => name ?? path.split(/[\\/]/).at(-1)
   const threads = info.threads === 1 ? "1 thread" : `${info.threads} threads`
   const draft = info.draft ? ` · drafts by ${nameOf(info.draft)} in ${info.draft.weights}` : ""
-  return `${nameOf(info)} · ${info.architecture} · weights ${info.weights} · ${threads}${draft}`
+  const changed = info.adapter ? ` · changed by ${info.adapter.method} ${info.adapter.sha256.slice(0, 8)}` : ""
+  return `${nameOf(info)}${changed} · ${info.architecture} · weights ${info.weights} · ${threads}${draft}`
 }

@@ -17,8 +17,10 @@ import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
 import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
+import { modelDevice, placementOf } from "../runtime/devices.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
+import type { LedgerTotals } from "../runtime/ledger.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { type Opened, PrefixTree } from "../runtime/prefix-tree.ts"
 import { loadBackend } from "../runtime/session-node.ts"
@@ -29,6 +31,7 @@ import { Admission } from "./admission.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
+import { phasesOf } from "./phases.ts"
 import { appendText } from "./pieces.ts"
 import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
@@ -82,7 +85,12 @@ export class Engine {
       size: vocabulary,
       ending: new Set([...this.tokenizer.eosTokens, ...eosTokens]),
     })
-    this.parts = new TrainedParts({ checkpoint: target.checkpoint, threads: target.threads, folder: options.part })
+    this.parts = new TrainedParts({
+      checkpoint: target.checkpoint,
+      threads: target.threads,
+      device: info.draftDevice,
+      folder: options.part,
+    })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
     const { cacheBytes = totalmem() / 4, prefixBytes = 0 } = options
     this.#admission = new Admission(cacheBytes)
@@ -95,10 +103,12 @@ export class Engine {
     const begin = performance.now()
     const backend = loadBackend() // starts while the file's header is read
     backend.catch(() => {}) // reported where it is awaited
-    const target = await openPart(path, options)
+    const { device: given, ...rest } = options
+    const placement = placementOf(given)
+    const target = await openPart(path, { ...rest, device: placement.target })
     let draft: Part | undefined
     try {
-      if (options.draft !== undefined) draft = await openDraft(target, options.draft, options)
+      if (options.draft !== undefined) draft = await openDraft(target, options.draft, { ...rest, placement })
     } catch (thrown) {
       await target.dispose()
       throw thrown
@@ -109,6 +119,7 @@ export class Engine {
       kind,
       threads: target.threads,
       device: target.device,
+      draftDevice: placement.draft,
       chatTemplate: chatTemplate !== undefined,
       ...(license === undefined ? {} : { license }),
       loadMs: performance.now() - begin,
@@ -204,6 +215,7 @@ export class Engine {
     const tally = createSpeculationTally()
     const begin = performance.now()
     let firstToken: number | undefined
+    let read: LedgerTotals | undefined
     const tokens: Token[] = []
     let text = ""
     let stopString: string | undefined
@@ -251,6 +263,7 @@ export class Engine {
           continue
         }
         firstToken ??= performance.now()
+        read ??= target.ledger.totals()
         // A stop string may end inside a run of tokens that was committed at once: what follows it is not the answer.
         const appended: TextAppended[] = []
         const drafted = accepted.get(step.branch) ?? 0 // accepted draft tokens are committed first
@@ -284,7 +297,8 @@ export class Engine {
     }
     const end = performance.now()
     const spent = target.ledger.totals()
-    const draftPasses = drafting.reduce((sum, ledger, i) => sum + ledger.since(draftBefore[i]!).passes, 0)
+    const drafted = drafting.map((ledger, i) => ledger.since(draftBefore[i]!))
+    const draftPasses = drafted.reduce((sum, { passes }) => sum + passes, 0)
     const speculation = tally.report()
     const decodeMs = firstToken === undefined ? 0 : end - firstToken
     return {
@@ -306,6 +320,7 @@ export class Engine {
         firstTokenMs: (firstToken ?? end) - begin,
         // The first token comes out of the prompt's pass, so it is not counted among the decoded ones.
         tokensPerSecond: tokens.length > 1 && decodeMs > 0 ? ((tokens.length - 1) / decodeMs) * 1000 : 0,
+        ...(speculation && read ? phasesOf(drafted, target.ledger.since(read)) : {}),
       },
       ...(logprobs === undefined ? {} : { logprobs: tokens.map((token) => this.#report(token)) }),
     }
@@ -355,7 +370,8 @@ export class Engine {
   /** The draft model that was loaded, or the target's own checkpoint in another format, opened when first asked for. */
   async #draftFor(weights: WeightFormat | undefined): Promise<Part | undefined> {
     if (weights === undefined) return this.#draft
-    const { path, threads, device } = this.info
+    const { path, threads, draftDevice } = this.info
+    const device = modelDevice("device of a draft model", draftDevice)
     if (weights === this.info.weights)
       throw new ForerunError(
         "E_OPTION",

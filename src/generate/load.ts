@@ -2,6 +2,7 @@
 import { resolve } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import { weightFormats } from "../models/formats.ts"
+import { placementOf } from "../runtime/devices.ts"
 import { findModel } from "../store/find.ts"
 import { EngineClient } from "./engine-client.ts"
 import { startProcess, startThread } from "./engine-link.ts"
@@ -32,8 +33,7 @@ export async function loadModel(name?: string, options: LoadModelOptions = {}): 
     throw new ForerunError("E_OPTION", `adapter must be the path of a folder; found ${typeof adapter}`)
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256))
     throw new ForerunError("E_OPTION", `threads must be an integer from 1 to 256; found ${String(threads)}`)
-  if (device !== undefined && device !== "cpu" && device !== "webgpu")
-    throw new ForerunError("E_OPTION", `device must be cpu or webgpu; found ${JSON.stringify(device)}`)
+  placementOf(device)
   for (const [option, bytes] of Object.entries({ cacheBytes, prefixBytes }))
     if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= 0))
       throw new ForerunError("E_OPTION", `${option} must be a number of bytes; found ${String(bytes)}`)

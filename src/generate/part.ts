@@ -3,6 +3,7 @@ import { ForerunError } from "../base/errors.ts"
 import { withAdapter } from "../models/adapter.ts"
 import { type Checkpoint, openCheckpoint } from "../models/files/checkpoint.ts"
 import { readPartRecord } from "../models/trained-part.ts"
+import { type ModelDevice, modelDevice, type Placement } from "../runtime/devices.ts"
 import { contentHash, loadRunner } from "../runtime/load-runner.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
 import { compareVocabularies } from "../text/compare-vocabularies.ts"
@@ -14,13 +15,15 @@ export interface Part {
   readonly checkpoint: Checkpoint
   readonly tokenizer: Tokenizer
   readonly runner: SessionRunner
-  readonly info: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
+  readonly info: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name" | "adapter">
   readonly threads: number
-  readonly device: "cpu" | "webgpu"
+  readonly device: ModelDevice
   dispose(): Promise<void>
 }
 
-type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "device" | "adapter" | "onProgress">
+type PartOptions = Pick<LoadModelOptions, "weights" | "threads" | "adapter" | "onProgress"> & {
+  readonly device?: ModelDevice
+}
 
 export async function openPart(path: string, options: PartOptions): Promise<Part> {
   const checkpoint = await openAdapted(path, options.adapter)
@@ -33,11 +36,12 @@ export async function openPart(path: string, options: PartOptions): Promise<Part
     const runner = await loadRunner(checkpoint, { weights, threads, device, onProgress })
     const tokenizer = createTokenizer(checkpoint.tokenizer)
     const { architecture, config, name } = checkpoint
+    const adapted = options.adapter === undefined ? {} : { adapter: describeAdapter(options.adapter) }
     return {
       checkpoint,
       tokenizer,
       runner,
-      info: { path, architecture, config, weights, ...(name === undefined ? {} : { name }) },
+      info: { path, architecture, config, weights, ...(name === undefined ? {} : { name }), ...adapted },
       threads,
       device,
       async dispose() {
@@ -49,6 +53,11 @@ export async function openPart(path: string, options: PartOptions): Promise<Part
     checkpoint.close()
     throw thrown
   }
+}
+
+function describeAdapter(path: string): NonNullable<ModelInfo["adapter"]> {
+  const { method, weights } = readPartRecord(path)
+  return { path, method, sha256: weights.sha256 }
 }
 
 /** @throws E_DRAFT when the changes were trained on another model */
@@ -69,10 +78,17 @@ async function openAdapted(path: string, adapter: string | undefined): Promise<C
   }
 }
 
+type DraftOptions = Omit<LoadModelOptions, "device"> & { readonly placement: Placement }
+
 /** @throws E_DRAFT when the two do not speak of the same tokens */
-export async function openDraft(target: Part, path: string, options: LoadModelOptions): Promise<Part> {
-  const { weights, draftWeights = weights, adapter: _, ...rest } = options // the target's changes are not the draft's
-  const draft = await openPart(path, { ...rest, ...(draftWeights === undefined ? {} : { weights: draftWeights }) })
+export async function openDraft(target: Part, path: string, options: DraftOptions): Promise<Part> {
+  const { weights, draftWeights = weights, threads, onProgress, placement } = options // the target's changes are not the draft's
+  const draft = await openPart(path, {
+    device: modelDevice("device of a draft model", placement.draft),
+    ...(draftWeights === undefined ? {} : { weights: draftWeights }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(onProgress ? { onProgress } : {}),
+  })
   try {
     checkVocabularies(target, draft)
     return draft

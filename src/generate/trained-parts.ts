@@ -8,6 +8,7 @@ import type { OpenedPart, PartNeeds } from "../decoding/method-part.ts"
 import { targetOf } from "../decoding/part-target.ts"
 import type { Checkpoint } from "../models/files/checkpoint.ts"
 import { openPartFolder, readPartRecord, recordFile } from "../models/trained-part.ts"
+import type { Device } from "../runtime/devices.ts"
 import { openGraph } from "../runtime/graph-runner.ts"
 import { Ledger } from "../runtime/ledger.ts"
 import { contentHash } from "../runtime/load-runner.ts"
@@ -24,6 +25,8 @@ export interface TrainedPart {
 export interface PartHost {
   readonly checkpoint: Checkpoint
   readonly threads: number
+  /** Where their graphs run; default the CPU. */
+  readonly device?: Device
   /** What the caller gave: the folder of one part, or one that holds a folder for each recipe. */
   readonly folder?: string | undefined
 }
@@ -53,7 +56,7 @@ export class TrainedParts {
   }
 
   async #open(method: string, { recipe, open }: PartNeeds): Promise<TrainedPart> {
-    const { checkpoint, threads, folder } = this.#host
+    const { checkpoint, threads, device = "cpu", folder } = this.#host
     const found = findPart(recipe, folder)
     if (found === undefined) throw missing(method, recipe, folder)
     const { method: trained, target } = readPartRecord(found)
@@ -73,7 +76,7 @@ export class TrainedParts {
       ...(await openPartFolder(found)),
       target: targetOf(checkpoint),
       threads,
-      openGraph: (graph) => openGraph(graph, { threads, ledger }),
+      openGraph: (graph) => openGraph(graph, { threads, device, ledger }),
     })
     return { part, ledger }
   }

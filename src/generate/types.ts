@@ -5,6 +5,7 @@ import type { SamplingOptions } from "../decoding/sampling-options.ts"
 import type { SpeculationReport } from "../decoding/speculation-report.ts"
 import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
+import type { Device, ModelDevice, Placement } from "../runtime/devices.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
 import type { Grammar } from "./grammar/grammar.ts"
 
@@ -21,7 +22,8 @@ export interface LoadModelOptions {
   readonly adapter?: string
   /** Threads of the backend; default: the machine's cores, at most 8. */
   readonly threads?: number
-  readonly device?: "cpu" | "webgpu"
+  /** Where to run: one device for all, or by role; `process` drafts on a CPU engine in a process of its own. */
+  readonly device?: ModelDevice | Partial<Placement>
   /** Memory for the caches of answers under way: what would exceed it waits its turn. Default a quarter of the machine's. */
   readonly cacheBytes?: number
   /** Memory in which beginnings of prompts are kept, for later prompts that begin alike; default 0. */
@@ -111,6 +113,12 @@ export interface GenerateResult {
     readonly decodeMs: number
     readonly firstTokenMs: number
     readonly tokensPerSecond: number
+    /** Of methods that draft and verify: passes of a draft model or of trained weights. Answers beside it may add to it. */
+    readonly draftMs?: number
+    /** What these were fed and gave, on the way to another process and back. */
+    readonly transferMs?: number
+    /** Passes of the target behind the first token: verifications, and drafts of methods that draft with its layers. */
+    readonly targetMs?: number
   }
   readonly logprobs?: readonly TokenReport[]
   /** All answers, when more than one was asked for; the first of them is this result itself. */
@@ -124,10 +132,14 @@ export interface ModelInfo {
   readonly config: ModelConfig
   readonly weights: WeightFormat
   readonly threads: number
-  readonly device: "cpu" | "webgpu"
+  readonly device: ModelDevice
+  /** Where what drafts runs. */
+  readonly draftDevice: Device
   readonly chatTemplate: boolean
   readonly name?: string
   readonly license?: string
+  /** The changes that the weights were given: recipe, and sha256 of the part. Without them it answers otherwise. */
+  readonly adapter?: { readonly path: string; readonly method: string; readonly sha256: string }
   readonly loadMs: number
   readonly draft?: Pick<ModelInfo, "path" | "architecture" | "config" | "weights" | "name">
 }

@@ -34,7 +34,7 @@ test("the ledger adds up and takes differences", () => {
   const ledger = new Ledger()
   ledger.record({ rows: 3, layers: 4, logitRows: 1, bytes: 100, milliseconds: 2 })
   const before = ledger.totals()
-  ledger.record({ rows: 1, layers: 2, logitRows: 0, bytes: 50, milliseconds: 1 })
+  ledger.record({ rows: 1, layers: 2, logitRows: 0, bytes: 50, milliseconds: 1, transfer: 0.25 })
   ledger.record({ rows: 2, layers: 4, logitRows: 2, bytes: 70, milliseconds: 0.5 })
   expect(ledger.since(before)).toEqual({
     passes: 2,
@@ -43,6 +43,7 @@ test("the ledger adds up and takes differences", () => {
     logitRows: 2,
     bytes: 120,
     milliseconds: 1.5,
+    transferMilliseconds: 0.25,
   })
   expect(before).toEqual({ passes: 1, rows: 3, layerRows: 12, logitRows: 1, bytes: 100, milliseconds: 2 })
 })

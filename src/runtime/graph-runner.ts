@@ -1,7 +1,10 @@
 /** A small graph of a method's own (heads, a drafter) as a session: its passes are counted like a model's. */
+import { ForerunError } from "../base/errors.ts"
 import { externalBuffer, type Graph, serialize } from "../graph/index.ts"
+import type { Device, ModelDevice } from "./devices.ts"
+import { startGraphPeer } from "./graph-peer.ts"
 import { Ledger } from "./ledger.ts"
-import type { HostTensor, HostType } from "./session.ts"
+import type { HostTensor, HostType, SessionSource } from "./session.ts"
 import { createSession } from "./session-node.ts"
 
 /** What goes into a run, by the name of the graph's input. */
@@ -26,28 +29,44 @@ export interface GraphRunner {
   dispose(): Promise<void>
 }
 
+export interface GraphOptions {
+  readonly threads: number
+  readonly ledger?: Ledger
+  /** Default: the CPU. */
+  readonly device?: Device
+}
+
 /** Weights of such a graph never touch the disk. */
 const location = "weights.bin"
 
-export async function openGraph(
-  graph: Graph,
-  { threads, ledger = new Ledger() }: { readonly threads: number; readonly ledger?: Ledger },
-): Promise<GraphRunner> {
+type Feeds = Readonly<Record<string, GraphFeed>>
+type Source = Required<SessionSource> & { readonly model: Uint8Array }
+
+/** A graph at work somewhere; `transfer`: milliseconds that its data were on the way. */
+interface Place {
+  run(
+    feeds: Feeds,
+    fetches: readonly string[],
+  ): Promise<{ readonly found: Record<string, HostTensor>; readonly transfer: number }>
+  release(): Promise<void>
+}
+
+/** @throws E_RUNTIME when the device is not there, or refuses the graph */
+export async function openGraph(graph: Graph, options: GraphOptions): Promise<GraphRunner> {
+  const { threads, ledger = new Ledger(), device = "cpu" } = options
   const serialized = serialize(graph, location)
-  const external = { path: location, data: externalBuffer(serialized) }
-  const session = await createSession({ model: serialized.model, external }, { threads, device: "cpu" })
+  const source = { model: serialized.model, external: { path: location, data: externalBuffer(serialized) } }
+  const place = device === "process" ? await elsewhere(source, threads) : await here(source, threads, device)
   let queue: Promise<unknown> = Promise.resolve()
   return {
     run(feeds, fetches, rows = 1) {
       const run = queue.then(async () => {
         const begin = performance.now()
-        const tensors = Object.entries(feeds).map(
-          ([name, { type, data, shape }]) => [name, session.tensor(type, data, shape)] as const,
-        )
-        const found = await session.run(Object.fromEntries(tensors), fetches)
+        const { found, transfer } = await place.run(feeds, fetches)
         const bytes = Object.values(found).reduce((sum, { data }) => sum + data.byteLength, 0)
+        const milliseconds = performance.now() - begin - transfer
         // No layers and no logits of a model: only passes of a target explain what its rows cost.
-        ledger.record({ rows, layers: 0, logitRows: 0, bytes, milliseconds: performance.now() - begin })
+        ledger.record({ rows, layers: 0, logitRows: 0, bytes, milliseconds, transfer })
         return found
       })
       queue = run.catch(() => {})
@@ -55,7 +74,33 @@ export async function openGraph(
     },
     async dispose() {
       await queue
-      await session.release()
+      await place.release()
     },
+  }
+}
+
+async function here(source: Source, threads: number, device: ModelDevice): Promise<Place> {
+  const session = await createSession(source, { threads, device })
+  return {
+    async run(feeds, fetches) {
+      const tensors = Object.entries(feeds).map(
+        ([name, { type, data, shape }]) => [name, session.tensor(type, data, shape)] as const,
+      )
+      return { found: await session.run(Object.fromEntries(tensors), fetches), transfer: 0 }
+    },
+    release: () => session.release(),
+  }
+}
+
+async function elsewhere({ model, external }: Source, threads: number): Promise<Place> {
+  const peer = await startGraphPeer({ open: { model, external, threads } })
+  return {
+    async run(feeds, fetches) {
+      const begin = performance.now()
+      const { found, milliseconds } = await peer.ask({ run: { feeds, fetches } })
+      if (!found || milliseconds === undefined) throw new ForerunError("E_INTERNAL", "a run without a result")
+      return { found, transfer: Math.max(0, performance.now() - begin - milliseconds) }
+    },
+    release: () => peer.close(),
   }
 }

@@ -11,6 +11,8 @@ export interface LedgerTotals {
   /** Bytes copied out of the backend. */
   readonly bytes: number
   readonly milliseconds: number
+  /** Milliseconds that rows and results were on the way to another device or process, beside the passes. */
+  readonly transferMilliseconds: number
 }
 
 export interface PassRecord {
@@ -21,6 +23,8 @@ export interface PassRecord {
   readonly members?: number
   readonly bytes: number
   readonly milliseconds: number
+  /** Beside `milliseconds`; default none. */
+  readonly transfer?: number
 }
 
 /** Milliseconds of passes by their rows, the last ones of each size. */
@@ -31,7 +35,7 @@ const kept = 32
 const mostRows = 128
 
 export class Ledger {
-  #totals = { passes: 0, rows: 0, layerRows: 0, logitRows: 0, bytes: 0, milliseconds: 0 }
+  #totals = { passes: 0, rows: 0, layerRows: 0, logitRows: 0, bytes: 0, milliseconds: 0, transferMilliseconds: 0 }
   /** By layers, then by rows: of passes that gave all their logits, as decoding and verification do. */
   #times = new Map<number, Map<number, number[]>>()
 
@@ -43,6 +47,7 @@ export class Ledger {
     totals.logitRows += pass.logitRows
     totals.bytes += pass.bytes
     totals.milliseconds += pass.milliseconds
+    totals.transferMilliseconds += pass.transfer ?? 0
     const { members = 1 } = pass
     if (members === 1 && pass.logitRows === pass.rows && pass.rows <= mostRows) this.#remember(pass)
   }
@@ -85,6 +90,7 @@ export class Ledger {
       logitRows: now.logitRows - before.logitRows,
       bytes: now.bytes - before.bytes,
       milliseconds: now.milliseconds - before.milliseconds,
+      transferMilliseconds: now.transferMilliseconds - before.transferMilliseconds,
     }
   }
 }

@@ -10,6 +10,7 @@ export const loadBackend = (): Promise<Ort> => (loaded ??= import("onnxruntime-n
 
 export async function createSession(source: SessionSource, options: SessionOptions): Promise<Session> {
   const ort = await loadBackend()
+  requireDevice(ort, options.device)
   const settings = {
     executionProviders: [options.device],
     intraOpNumThreads: options.threads,
@@ -26,7 +27,11 @@ export async function createSession(source: SessionSource, options: SessionOptio
     ? ort.InferenceSession.create(source.model, settings)
     : ort.InferenceSession.create(source.model, settings)
   ).catch((thrown: unknown) => {
-    throw new ForerunError("E_RUNTIME", `onnxruntime could not create a session: ${String(thrown)}`, { cause: thrown })
+    const where = options.device === "cpu" ? "" : ` on ${options.device}`
+    throw new ForerunError("E_RUNTIME", `onnxruntime could not create a session${where}: ${String(thrown)}`, {
+      cause: thrown,
+      ...(options.device === "cpu" ? {} : { hint: `is there a device for ${options.device}? cpu is always there` }),
+    })
   })
   let released = false
   return {
@@ -47,4 +52,11 @@ export async function createSession(source: SessionSource, options: SessionOptio
       await session.release()
     },
   }
+}
+
+/** @throws E_RUNTIME when this build of the backend has no such provider */
+function requireDevice(ort: Ort, device: SessionOptions["device"]): void {
+  const there = ort.listSupportedBackends().map(({ name }) => name)
+  if (there.includes(device)) return
+  throw new ForerunError("E_RUNTIME", `onnxruntime has no provider ${device} here; found ${there.join(", ")}`)
 }

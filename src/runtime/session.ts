@@ -1,5 +1,7 @@
 /** The narrow waist between Forerun and a backend: tensors in, tensors out. */
 
+import type { ModelDevice } from "./devices.ts"
+
 export type HostType = "float32" | "float64" | "int32" | "int64" | "bool" | "uint8"
 export type HostData = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array
 
@@ -18,7 +20,7 @@ export interface SessionSource {
 
 export interface SessionOptions {
   readonly threads: number
-  readonly device: "cpu" | "webgpu"
+  readonly device: ModelDevice
   /** Writes a chrome trace of every operator under this prefix. */
   readonly profile?: string
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { trainRecipe } from "../../src/cli/commands/train.ts"
 import { loadModel } from "../../src/index.ts"
 import { loadRecipe } from "../../src/methods/recipes.ts"
+import { adapterNames } from "../../src/models/adapter.ts"
 import { readPart } from "../../src/models/trained-part.ts"
 import type { TrainResult } from "../../src/train/trainer.ts"
 import { makeTinyFolder, type TinyFolder } from "../support/tiny-folder.ts"
@@ -72,7 +73,7 @@ test("dovetail: two layers behind a dynamic fusion learn, and draft with what th
   expect(accepted).toBeGreaterThan(0)
 }, 300_000)
 
-test("layerskip: exits come to say what the last layer says, and its low-rank parts are saved", async () => {
+test("layerskip: exits come to say what the last layer says, and the target can be changed by what was saved", async () => {
   const { out, result } = await train("layerskip", {
     steps: "80",
     rank: "4",
@@ -84,7 +85,29 @@ test("layerskip: exits come to say what the last layer says, and its low-rank pa
   expect(result.loss.last).toBeLessThan(0.9 * result.loss.first)
   const { tensors } = readPart(out)
   const name = "model.layers.0.mlp.down_proj.weight"
-  const [down, up] = [tensors.get(`${name}.lowRankDown`)!, tensors.get(`${name}.lowRankUp`)!]
+  const [down, up] = [tensors.get(adapterNames.down(name))!, tensors.get(adapterNames.up(name))!]
   expect([down.shape[0], up.shape[1]]).toEqual([4, 4])
   expect(up.values.some((value) => value !== 0)).toBe(true)
+  const [before, after] = [
+    await loadModel(model.path, { threads: 1, weights: "q8" }),
+    await loadModel(model.path, { threads: 1, weights: "q8", adapter: out }),
+  ]
+  expect(before.info.adapter).toBeUndefined()
+  expect(after.info.adapter).toEqual({ path: out, method: "layerskip", sha256: result.weights.sha256 })
+  const accepted = { before: 0, after: 0 }
+  for (let i = 0; i < 8; i++) {
+    const prompt = { tokens: promptOf(i) }
+    const plain = await after.generate(prompt, { maxTokens: 20 })
+    const options = { exitLayer: 2, draftLength: 3 }
+    const early = { method: "self-speculative", options, maxTokens: 20 }
+    const changed = await after.generate(prompt, early)
+    // Lossless for the changed target; another model than the one before, and only where it was asked for.
+    expect(changed.tokens).toEqual(plain.tokens)
+    expect((await after.generate(prompt, { method: "del", maxTokens: 20 })).tokens).toEqual(plain.tokens)
+    accepted.after += changed.speculation!.accepted
+    accepted.before += (await before.generate(prompt, early)).speculation!.accepted
+  }
+  expect(accepted.after).toBeGreaterThan(1.5 * accepted.before)
+  await before.dispose()
+  await after.dispose()
 }, 300_000)

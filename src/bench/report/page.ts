@@ -112,9 +112,9 @@ function perplexities(records: readonly BenchRecord[]): string {
   if (from.length === 0) return ""
   const rows = from
     .flatMap((record) => record.rows)
-    .filter(({ weights }) => weights !== "f32")
-    .map(({ weights, ratio, ratioInterval: { low, high } }) => ({
-      label: weights,
+    .filter(({ weights, isChanged }) => weights !== "f32" || isChanged)
+    .map(({ weights, isChanged, ratio, ratioInterval: { low, high } }) => ({
+      label: isChanged ? `${weights}, changed` : weights,
       value: { median: ratio, low, high },
     }))
   const words = "Perplexity of each weight format against float32; right of the dashed line is worse."

@@ -47,7 +47,7 @@ interface Watch {
 }
 
 export async function bench(_: readonly unknown[], flags: Flags, output: Output) {
-  if (flags.device === "webgpu") throw usageError("bench measures the cpu")
+  if (flags.device !== undefined && flags.device.target !== "cpu") throw usageError("bench measures the cpu")
   for (const [name, value] of [
     ["--limit", flags.limit],
     ["--prediction-file", flags.predictionFile],
@@ -79,7 +79,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
-  const { model, weights, draft, draftWeights, part, threads, offline, maxTokens, repetitions } = rest
+  const { model, weights, draft, draftWeights, part, adapter, threads, offline, maxTokens, repetitions } = rest
   const { contexts, prefillTokens } = rest
   const same = {
     model,
@@ -87,6 +87,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
     draft,
     draftWeights,
     part,
+    adapter,
     threads,
     offline,
     maxTokens,
@@ -118,6 +119,7 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
     concurrency: sequences,
     model: name,
     weights,
+    adapter,
     threads,
     repetitions,
     offline,
@@ -135,6 +137,7 @@ async function modelMeasurements(flags: Flags, watch: Watch): Promise<Measuremen
         textFile,
         ...(name === undefined ? {} : { model: name }),
         ...(weights === undefined ? {} : { formats: [weights] }),
+        ...(adapter === undefined ? {} : { adapter }),
         ...(offline === undefined ? {} : { offline }),
       }),
     )

@@ -22,8 +22,8 @@ export const recipe: Recipe = {
   prepare: (context) =>
     prepareDrafter(context, {
       span: 1,
-      fusion: context.options["fusion"] === "plain" ? "plain" : "dynamic",
-      layers: Number(context.options["layers"]),
+      fusion: context.options.fusion === "plain" ? "plain" : "dynamic",
+      layers: Number(context.options.layers),
       glancing: "off",
     }),
 }

@@ -16,6 +16,7 @@ import {
   topK,
   type Value,
 } from "../../graph/index.ts"
+import { adapterNames } from "../../models/adapter.ts"
 import { createHeadRows } from "../../models/head-rows.ts"
 import { trainingView } from "../../models/training/view.ts"
 import type { Adapt } from "../../models/training/weights.ts"
@@ -105,7 +106,7 @@ async function prepare(context: RecipeContext): Promise<Training> {
 /** The layers' matrices. */
 const isChanged = (name: string): boolean => /\.(q|k|v|o|gate|up|down)_proj\.weight$/.test(name)
 
-/** `<matrix>.lowRankDown` [rank, in] and `<matrix>.lowRankUp` [out, rank]; their product starts at 0. */
+/** An adapter's products, for each matrix; they start at 0, so training starts with the target as it is. */
 function lowRank({ tensors }: WeightSource, rank: number): Parameter[] {
   return [...tensors.values()]
     .filter(({ name }) => isChanged(name))
@@ -114,8 +115,8 @@ function lowRank({ tensors }: WeightSource, rank: number): Parameter[] {
       const initial = (random: Random) =>
         Float32Array.from({ length: rank * width }, () => (2 * random.next() - 1) * Math.sqrt(3 / width))
       return [
-        { name: `${name}.lowRankDown`, shape: [rank, width], initial },
-        { name: `${name}.lowRankUp`, shape: [out, rank], initial: () => new Float32Array(out * rank) },
+        { name: adapterNames.down(name), shape: [rank, width], initial },
+        { name: adapterNames.up(name), shape: [out, rank], initial: () => new Float32Array(out * rank) },
       ]
     })
 }
@@ -134,7 +135,7 @@ function exitBatches(windows: Data, { layers, rotation, exitScale, dropout, pick
     samples: windows.samples,
     batch(indices, random, progress): Batch {
       const { tensors, tokens } = windows.batch(indices, random.fork("windows"), progress)
-      const [samples, length] = tensors["tokens"]!.shape as [number, number]
+      const [samples, length] = tensors.tokens!.shape as [number, number]
       const [drops, order] = [random.fork("drop"), random.fork("rows")]
       const stays = new Float32Array(layers * samples * length).fill(1)
       for (let layer = 0; layer < layers && progress !== undefined; layer++)
@@ -146,14 +147,14 @@ function exitBatches(windows: Data, { layers, rotation, exitScale, dropout, pick
       const exits = rotatedExits(layers, rotation, Math.floor(random.fork("exits").next() * (layers - 1)))
       const weights = [...exits, layers - 1].map((layer) => exitWeight(layer, layers, exitScale))
       const mass = weights.reduce((sum, weight) => sum + weight, 0)
-      const rows = pickRows(tensors["weight"]!.data as Float32Array, { length, picked }, order)
+      const rows = pickRows(tensors.weight!.data as Float32Array, { length, picked }, order)
       const floats = (data: Float32Array, ...shape: number[]) => ({ type: "float32", shape, data }) as const
       const whole = (values: readonly number[]) =>
         ({ type: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) }) as const
       return {
         tensors: {
-          tokens: tensors["tokens"]!,
-          final: tensors["final"]!,
+          tokens: tensors.tokens!,
+          final: tensors.final!,
           stays: floats(stays, layers, samples * length),
           exits: whole(exits),
           shares: floats(
@@ -190,7 +191,7 @@ function exitLoss(
   const { layers, hidden } = config
   const adapt: Adapt = ({ name, frozen }) =>
     isChanged(name)
-      ? add(frozen(), matmul(parameter(`${name}.lowRankUp`), parameter(`${name}.lowRankDown`)))
+      ? add(frozen(), matmul(parameter(adapterNames.up(name)), parameter(adapterNames.down(name))))
       : undefined
   const view = trainingView(graph, { config, weights, adapt })
   const [samples, length] = batch("tokens").shape as [number, number]

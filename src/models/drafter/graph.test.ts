@@ -45,7 +45,7 @@ async function predicted(format: "f32" | "q8"): Promise<Float32Array> {
     ["predicted"],
   )
   await runner.dispose()
-  return found["predicted"]!.data as Float32Array
+  return found.predicted!.data as Float32Array
 }
 
 test("8-bit rows keep both: the features that they predict are off by less than three hundredths", async () => {

@@ -31,10 +31,10 @@ export function drafterBatches({ windows, hidden, span, embed, places, picked }:
     samples: windows.samples,
     batch(indices, random, progress): Batch {
       const { tensors, tokens: weight } = windows.batch(indices, random, progress)
-      const [batch, length] = tensors["tokens"]!.shape as [number, number]
-      const tokens = Int32Array.from(tensors["tokens"]!.data as BigInt64Array, Number)
-      const belongs = tensors["weight"]!.data as Float32Array
-      const final = tensors["final"]!.data as Float32Array
+      const [batch, length] = tensors.tokens!.shape as [number, number]
+      const tokens = Int32Array.from(tensors.tokens!.data as BigInt64Array, Number)
+      const belongs = tensors.weight!.data as Float32Array
+      const final = tensors.final!.data as Float32Array
       const rows = rowsInWindow(length, span)
       const wide = (rows + span) * hidden
       const [embedded, features] = [new Float32Array(batch * wide), new Float32Array(batch * wide)]

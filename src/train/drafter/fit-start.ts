@@ -62,10 +62,10 @@ export async function fitStart(
 function rowsToFit(data: Data, indices: readonly number[], scales: InputScales, options: FitStartOptions): FitRows {
   const { hidden, span, random } = options
   const { tensors } = data.batch(indices, random.fork("fit").fork(indices[0]!))
-  const wide = tensors["features"]!.shape[1]!
-  const [embedded, features] = [tensors["embedded"]!.data, tensors["features"]!.data] as [Float32Array, Float32Array]
-  const counts = tensors["counts"]!.data as Float32Array
-  const chosen = Array.from(tensors["picked"]!.data as BigInt64Array, Number).filter((_, i) => counts[i] === 1)
+  const wide = tensors.features!.shape[1]!
+  const [embedded, features] = [tensors.embedded!.data, tensors.features!.data] as [Float32Array, Float32Array]
+  const counts = tensors.counts!.data as Float32Array
+  const chosen = Array.from(tensors.picked!.data as BigInt64Array, Number).filter((_, i) => counts[i] === 1)
   const x = new Float32Array(chosen.length * 2 * hidden)
   const y = new Float32Array(chosen.length * hidden)
   for (const [i, row] of chosen.entries()) {

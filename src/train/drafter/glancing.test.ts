@@ -67,8 +67,8 @@ async function replaced(order: readonly number[], rate: number, misses: number) 
     ["e", "f"],
   )
   await runner.dispose()
-  expect([...out["f"]!.data]).toEqual([...out["e"]!.data].map((x) => 10 * Number(x))) // coupled
-  return [...out["e"]!.data]
+  expect([...out.f!.data]).toEqual([...out.e!.data].map((x) => 10 * Number(x))) // coupled
+  return [...out.e!.data]
 }
 
 describe("what stands there", () => {

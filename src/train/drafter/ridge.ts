@@ -46,8 +46,8 @@ export async function fitLinear(chunks: Iterable<FitRows>, options: FitOptions):
         y: { type: "float32", shape: [rows, outputs], data: y },
       } as const
       const found = await runner.run(feeds, ["squares", "products"], rows)
-      addTo(squares, found["squares"]!.data as Float32Array)
-      addTo(products, found["products"]!.data as Float32Array)
+      addTo(squares, found.squares!.data as Float32Array)
+      addTo(products, found.products!.data as Float32Array)
       count += rows
     }
   } finally {
