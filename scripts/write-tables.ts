@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url"
 import { auditTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
 import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
+import { concurrencyChart } from "../src/bench/report/page.ts"
+import { picture } from "../src/bench/report/picture.ts"
 import {
   acceptanceTable,
   certificateTable,
@@ -29,7 +31,16 @@ import { loadMethod, methodNames } from "../src/methods/index.ts"
 import { plannedMethods } from "./planned-methods.ts"
 
 const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md"]
-const picture = "docs/load.svg"
+/** Files of pictures, drawn from the newest record of a kind. */
+const pictures: readonly [string, (records: readonly BenchRecord[]) => string | undefined][] = [
+  ["docs/load.svg", (records) => newest(records, "load").slice(-1).map(loadPicture)[0]],
+  ["docs/several-sequences.svg", drawConcurrency],
+]
+
+function drawConcurrency(records: readonly BenchRecord[]): string | undefined {
+  const from = newest(records, "concurrency")
+  return from.length === 0 ? undefined : picture("Speed by sequences", [concurrencyChart(from)])
+}
 
 export type Regions = Readonly<Record<string, string>>
 
@@ -117,8 +128,10 @@ async function main(check: boolean): Promise<number> {
   const records = await readRecords(`${root}${resultsFolder}`)
   const regions = await makeRegions(records)
   let stale = 0
-  const drawn = newest(records, "load").slice(-1).map(loadPicture)[0]
-  if (drawn !== undefined && !check) writeFileSync(`${root}${picture}`, drawn)
+  for (const [file, draw] of pictures) {
+    const drawn = draw(records)
+    if (drawn !== undefined && !check) writeFileSync(`${root}${file}`, drawn)
+  }
   for (const name of documents.filter((document) => existsSync(`${root}${document}`))) {
     const before = readFileSync(`${root}${name}`, "utf8")
     const after = fillRegions(before, regions)

@@ -1,7 +1,7 @@
 /** What a load test found: how long clients waited, what became of their requests, and whether all came back to rest. */
 import type { Machine, Source } from "./machine.ts"
 import { lineChart } from "./report/charts.ts"
-import { style } from "./report/style.ts"
+import { picture } from "./report/picture.ts"
 import { quantile } from "./statistics.ts"
 import type { Table } from "./tables.ts"
 import type { ModelSummary } from "./types.ts"
@@ -105,6 +105,5 @@ export function loadPicture({ rows }: LoadResult): string {
       { x: "clients", y: "time between tokens, ms" },
     ),
   ]
-  const placed = charts.map((chart, i) => chart.replace("<svg ", `<svg y="${i * 370}" width="760" height="350" `))
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 730" width="760" height="730"><title>Time to the first token, and between tokens</title><style>${style}</style>${placed.join("")}</svg>\n`
+  return picture("Time to the first token, and between tokens", charts)
 }

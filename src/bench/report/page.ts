@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
 import { escapeText } from "../../base/svg.ts"
+import type { ConcurrencyResult } from "../concurrency.ts"
 import type { BenchRecord } from "../record.ts"
 import {
   concurrencyTable,
@@ -91,9 +92,7 @@ function costs(records: readonly BenchRecord[]): string {
   return section({ title: "Cost of rows", words, chart, table: costCurveTable(records), from })
 }
 
-function concurrency(records: readonly BenchRecord[]): string {
-  const from = newest(records, "concurrency")
-  if (from.length === 0) return ""
+export function concurrencyChart(from: readonly ConcurrencyResult[]): string {
   const series = from.flatMap(({ weights, threads, rows }) => {
     const label = `${weights}, ${threadsOf(threads)}`
     return [
@@ -101,9 +100,15 @@ function concurrency(records: readonly BenchRecord[]): string {
       { label: `${label}, one`, points: rows.map((row) => [row.sequences, row.sharedTokensPerSecond] as const) },
     ]
   })
+  return lineChart("Speed by sequences", series, { x: "sequences at the same time", y: "tokens a second" })
+}
+
+function concurrency(records: readonly BenchRecord[]): string {
+  const from = newest(records, "concurrency")
+  if (from.length === 0) return ""
   const words =
     "Tokens a second of all sequences that decode at the same time: each behind a prompt of its own, and all behind one, which is then read once a pass for all of them."
-  const chart = lineChart("Speed by sequences", series, { x: "sequences at the same time", y: "tokens a second" })
+  const chart = concurrencyChart(from)
   return section({ title: "Several sequences", words, chart, table: concurrencyTable(records), from })
 }
 
