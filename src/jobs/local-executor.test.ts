@@ -69,11 +69,13 @@ test.each(["autoregressive", "prompt-lookup"])(
     const pass = await model.forward({ input: { tokens: Int32Array.from(tokens.slice(0, 130)) }, cache: past })
     await pass.keep(Array.from({ length: 130 }, (_, row) => row))
     const hot = { method, maxTokens: 12, temperature: 1, seed: 3, logprobs: 3 }
-    const { passes: _, timings: __, ...plain } = await model.generate({ tokens }, hot)
+    const { passes: _, timings: __, cachedTokens: none, ...plain } = await model.generate({ tokens }, hot)
+    expect(none).toBe(0)
     for (let twice = 0; twice < 2; twice++) {
       const before = await model.ledger()
-      const { passes, timings: ___, ...begun } = await model.generate({ tokens }, { ...hot, past })
+      const { passes, timings: ___, cachedTokens, ...begun } = await model.generate({ tokens }, { ...hot, past })
       expect(begun).toEqual(plain)
+      expect(cachedTokens).toBe(130)
       expect(passes.target).toBeLessThanOrEqual(12)
       // Only what is behind the cache is read, and the cache is not written.
       expect((await model.ledger()).rows - before.rows).toBeLessThan(130)

@@ -45,7 +45,15 @@ test("the ledger adds up and takes differences", () => {
     milliseconds: 1.5,
     transferMilliseconds: 0.25,
   })
-  expect(before).toEqual({ passes: 1, rows: 3, layerRows: 12, logitRows: 1, bytes: 100, milliseconds: 2 })
+  expect(before).toEqual({
+    passes: 1,
+    rows: 3,
+    layerRows: 12,
+    logitRows: 1,
+    bytes: 100,
+    milliseconds: 2,
+    transferMilliseconds: 0,
+  })
 })
 
 test("measuring runs every size so often, and stops when aborted", async () => {

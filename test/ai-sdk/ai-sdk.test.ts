@@ -2,7 +2,7 @@
 import * as seven from "ai"
 import { APICallError } from "ai"
 import * as six from "ai-6"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
 import { z } from "zod"
 import { createForerun } from "../../src/ai-sdk/index.ts"
 import { loadTiny, type Served, serve } from "../support/served.ts"
@@ -73,9 +73,15 @@ describe.each(sdks)("$name", ({ ai, forerun: languageModel }) => {
     const looked = await ask({ decoding: "lookahead" })
     expect(looked.text).toBe(plain.text)
     expect(looked.providerMetadata!.forerun).toMatchObject({ speculation: { num_spec_steps: expect.any(Number) } })
-    const predicted = await ask({ prediction: plain.text })
-    expect(predicted.text).toBe(plain.text)
-    expect(predicted.providerMetadata!.forerun!.acceptedPredictionTokens).toBeGreaterThan(0)
+    // What is drafted follows the times of passes: on a machine that is held up, one answer may go without.
+    await vi.waitFor(
+      async () => {
+        const predicted = await ask({ prediction: plain.text })
+        expect(predicted.text).toBe(plain.text)
+        expect(predicted.providerMetadata!.forerun!.acceptedPredictionTokens).toBeGreaterThan(0)
+      },
+      { timeout: 4000 },
+    )
   })
 
   test("objects keep to their schema, whole and streamed", async () => {

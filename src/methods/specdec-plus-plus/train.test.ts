@@ -56,7 +56,7 @@ describe("a small model, then its head", () => {
     const option = { labels, ...small, steps: "300", batch: "8", validateEvery: "300", learningRate: "0.01" }
     const { loss, metric } = await train("draft-lm", { out: draft, option })
     expect(loss.last).toBeLessThan(share * loss.first) // a random target's laws are wide
-    expect(metric).toMatchObject({ name: "accuracy" })
+    expect(metric).toMatchObject({ name: "loss" }) // sixteen answers leave none to validate on
     const tensors = readTensors(join(draft, "weights.safetensors"))
     expect(tensors.get("draft.lm_head.weight")!.shape).toEqual([267, 32])
     expect(tensors.get("vocabulary")!.values.every((id) => Number.isInteger(id) && id < tinyVocabulary)).toBe(true)
