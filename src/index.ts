@@ -15,6 +15,7 @@ export type {
   RunOptions,
   Score,
   SpeculationReport,
+  TimelineSpan,
   TokenReport,
 } from "./generate/types.ts"
 export { loadContinuation, loadMethod, methodNames } from "./methods/index.ts"

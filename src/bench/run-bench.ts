@@ -92,6 +92,7 @@ const open = ({
   part,
   adapter,
   threads,
+  device,
   signal,
   offline,
 }: BenchOptions): Promise<Model> =>
@@ -102,6 +103,7 @@ const open = ({
     ...(part === undefined ? {} : { part }),
     ...(adapter === undefined ? {} : { adapter }),
     ...(threads === undefined ? {} : { threads }),
+    ...(device ? { device } : {}),
     ...(signal ? { signal } : {}),
     ...(offline === undefined ? {} : { offline }),
   })

@@ -1,6 +1,7 @@
 /** What a benchmark is asked for and what it answers. Field names are part of the outward contract. */
 import type { Model } from "../generate/model.ts"
 import type { WeightFormat } from "../models/formats.ts"
+import type { Placement } from "../runtime/devices.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
 import type { Machine, Source } from "./machine.ts"
 import type { PeerEngine, PeerSettings } from "./peers/peer.ts"
@@ -36,6 +37,8 @@ export interface BenchOptions {
   /** Changes of the model's weights, as for loadModel. */
   readonly adapter?: string
   readonly threads?: number
+  /** Where what drafts runs; the target runs on the CPU. */
+  readonly device?: Partial<Placement>
   /** Default: a few of our own. */
   readonly prompts?: readonly BenchPrompt[]
   /** Default 10. */

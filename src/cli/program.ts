@@ -56,6 +56,7 @@ export function createProgram(onCode: (code: number) => void): Command {
       'JSON lines: {"id","prompt"}, {"id","messages"} or {"question_id","category","turns"}; "prediction" beside them',
     )
     .option("--limit <n>", "with --prompts: the first n of each category", integer(1))
+    .option("--timeline <file.svg>", "a picture of when each device worked, for one prompt")
     .addHelpText("after", generateHelp)
 
   withGenerateFlags(verb("chat", "Talk to a model.", async () => (await import("./commands/chat.ts")).chat))

@@ -75,6 +75,11 @@ export interface Drafter {
    * between its passes. Default: `target.forward`.
    */
   verify?(pass: ForwardPass): Promise<ForwardResult | undefined>
+  /**
+   * Called while the target verifies this draft: may draft the next one, from a guess of what comes of it.
+   * @param nodes index that each node of the tree has in the draft that was proposed
+   */
+  ahead?(tree: CandidateTree, nodes: readonly number[]): Promise<void>
   observe?(round: DraftedRound): void
   dispose?(): void
 }
@@ -184,7 +189,10 @@ async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: Specu
   const { drafter, budget, accept = sampleAndMatch } = parts
   const { context, cache, sequence, history, tokens, dice } = run
   const pass = verificationPass(tree, sequence.at(-1)!, cache, drafter.wantHidden)
-  const result = await (drafter.verify?.(pass) ?? context.models.target.forward(pass))
+  const result = await both(
+    drafter.verify?.(pass) ?? context.models.target.forward(pass),
+    tree.tokens.length > 0 ? drafter.ahead?.(tree, nodes) : undefined,
+  )
   if (!result) return undefined
   const logits = result.logits!
   const law = lawsBelow(tree, logits, { sampler: context.sampler, history })
@@ -208,6 +216,14 @@ async function verify(run: Run, { tree, nodes, laws }: FittedDraft, parts: Specu
     ...ownToken(tree, path, committed[accepted]),
   }
   return { verified, committed }
+}
+
+/** The first one's result when both are done; what either failed with, but not before the other is done too. */
+async function both<Result>(running: Promise<Result>, beside: Promise<void> | undefined): Promise<Result> {
+  const [first, second] = await Promise.allSettled([running, beside])
+  if (first.status === "rejected") throw first.reason
+  if (second.status === "rejected") throw second.reason
+  return first.value
 }
 
 const rowOf = ({ data, columns }: Matrix, row: number) => data.subarray(row * columns, (row + 1) * columns)

@@ -31,7 +31,7 @@ import { Admission } from "./admission.ts"
 import { checkNeeds } from "./check-needs.ts"
 import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
-import { phasesOf } from "./phases.ts"
+import { phasesOf, timelineOf } from "./phases.ts"
 import { appendText } from "./pieces.ts"
 import { encodePrediction } from "./prediction.ts"
 import { encodePrompt } from "./prompt.ts"
@@ -323,6 +323,7 @@ export class Engine {
         ...(speculation && read ? phasesOf(drafted, target.ledger.since(read)) : {}),
       },
       ...(logprobs === undefined ? {} : { logprobs: tokens.map((token) => this.#report(token)) }),
+      ...(given.timeline ? { timeline: timelineOf(begin, target.ledger, drafting) } : {}),
     }
   }
 

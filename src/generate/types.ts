@@ -8,6 +8,7 @@ import type { WeightFormat } from "../models/formats.ts"
 import type { Device, ModelDevice, Placement } from "../runtime/devices.ts"
 import type { ChatMessage } from "../text/chat-template.ts"
 import type { Grammar } from "./grammar/grammar.ts"
+import type { TimelineSpan } from "./phases.ts"
 
 export interface LoadModelOptions {
   /** Default: the best for this machine, see `defaultWeights`. */
@@ -69,6 +70,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly system?: string
   /** With `prefixBytes`: beginnings of prompts are shared among those with the same salt, and with nobody else. */
   readonly prefixSalt?: string
+  /** Tell when each pass ran. */
+  readonly timeline?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -121,6 +124,8 @@ export interface GenerateResult {
     readonly targetMs?: number
   }
   readonly logprobs?: readonly TokenReport[]
+  /** Every pass, where it was asked for. */
+  readonly timeline?: readonly TimelineSpan[]
   /** All answers, when more than one was asked for; the first of them is this result itself. */
   readonly choices?: readonly GenerateResult[]
 }
@@ -154,4 +159,4 @@ export interface Score {
   readonly top?: readonly (readonly TokenLogprob[])[]
 }
 
-export type { ForerunError, SpeculationReport }
+export type { ForerunError, SpeculationReport, TimelineSpan }

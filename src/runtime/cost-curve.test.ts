@@ -34,7 +34,7 @@ test("the ledger adds up and takes differences", () => {
   const ledger = new Ledger()
   ledger.record({ rows: 3, layers: 4, logitRows: 1, bytes: 100, milliseconds: 2 })
   const before = ledger.totals()
-  ledger.record({ rows: 1, layers: 2, logitRows: 0, bytes: 50, milliseconds: 1, transfer: 0.25 })
+  ledger.record({ rows: 1, layers: 2, logitRows: 0, bytes: 50, milliseconds: 1, way: [0.125, 0.125] })
   ledger.record({ rows: 2, layers: 4, logitRows: 2, bytes: 70, milliseconds: 0.5 })
   expect(ledger.since(before)).toEqual({
     passes: 2,

@@ -18,6 +18,8 @@ export type ToProcess =
 
 export interface FromProcess {
   readonly found?: Readonly<Record<string, HostTensor>>
+  /** When the run began, in milliseconds since the epoch: the processes' clocks share nothing else. */
+  readonly began?: number
   /** Of the run itself. */
   readonly milliseconds?: number
   readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string }

@@ -19,7 +19,11 @@ async function answer(message: ToProcess): Promise<FromProcess> {
   )
   const found = await running.run(Object.fromEntries(feeds), message.run.fetches)
   const outputs = Object.entries(found).map(([name, { data, dims }]) => [name, { data, dims: [...dims] }] as const)
-  return { found: Object.fromEntries(outputs), milliseconds: performance.now() - begin }
+  return {
+    found: Object.fromEntries(outputs),
+    began: performance.timeOrigin + begin,
+    milliseconds: performance.now() - begin,
+  }
 }
 
 process.on("message", (message: ToProcess) => {

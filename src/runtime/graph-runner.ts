@@ -3,7 +3,7 @@ import { ForerunError } from "../base/errors.ts"
 import { externalBuffer, type Graph, serialize } from "../graph/index.ts"
 import type { Device, ModelDevice } from "./devices.ts"
 import { startGraphPeer } from "./graph-peer.ts"
-import { Ledger } from "./ledger.ts"
+import { Ledger, type Way } from "./ledger.ts"
 import type { HostTensor, HostType, SessionSource } from "./session.ts"
 import { createSession } from "./session-node.ts"
 
@@ -42,12 +42,12 @@ const location = "weights.bin"
 type Feeds = Readonly<Record<string, GraphFeed>>
 type Source = Required<SessionSource> & { readonly model: Uint8Array }
 
-/** A graph at work somewhere; `transfer`: milliseconds that its data were on the way. */
+/** A graph at work somewhere. */
 interface Place {
   run(
     feeds: Feeds,
     fetches: readonly string[],
-  ): Promise<{ readonly found: Record<string, HostTensor>; readonly transfer: number }>
+  ): Promise<{ readonly found: Record<string, HostTensor>; readonly way: Way }>
   release(): Promise<void>
 }
 
@@ -62,11 +62,11 @@ export async function openGraph(graph: Graph, options: GraphOptions): Promise<Gr
     run(feeds, fetches, rows = 1) {
       const run = queue.then(async () => {
         const begin = performance.now()
-        const { found, transfer } = await place.run(feeds, fetches)
+        const { found, way } = await place.run(feeds, fetches)
         const bytes = Object.values(found).reduce((sum, { data }) => sum + data.byteLength, 0)
-        const milliseconds = performance.now() - begin - transfer
+        const milliseconds = performance.now() - begin - way[0] - way[1]
         // No layers and no logits of a model: only passes of a target explain what its rows cost.
-        ledger.record({ rows, layers: 0, logitRows: 0, bytes, milliseconds, transfer })
+        ledger.record({ rows, layers: 0, logitRows: 0, bytes, milliseconds, way })
         return found
       })
       queue = run.catch(() => {})
@@ -86,7 +86,7 @@ async function here(source: Source, threads: number, device: ModelDevice): Promi
       const tensors = Object.entries(feeds).map(
         ([name, { type, data, shape }]) => [name, session.tensor(type, data, shape)] as const,
       )
-      return { found: await session.run(Object.fromEntries(tensors), fetches), transfer: 0 }
+      return { found: await session.run(Object.fromEntries(tensors), fetches), way: [0, 0] }
     },
     release: () => session.release(),
   }
@@ -97,9 +97,12 @@ async function elsewhere({ model, external }: Source, threads: number): Promise<
   return {
     async run(feeds, fetches) {
       const begin = performance.now()
-      const { found, milliseconds } = await peer.ask({ run: { feeds, fetches } })
-      if (!found || milliseconds === undefined) throw new ForerunError("E_INTERNAL", "a run without a result")
-      return { found, transfer: Math.max(0, performance.now() - begin - milliseconds) }
+      const { found, began, milliseconds } = await peer.ask({ run: { feeds, fetches } })
+      if (!found || began === undefined || milliseconds === undefined)
+        throw new ForerunError("E_INTERNAL", "a run without a result")
+      const transfer = Math.max(0, performance.now() - begin - milliseconds)
+      const there = Math.min(transfer, Math.max(0, began - performance.timeOrigin - begin))
+      return { found, way: [there, transfer - there] }
     },
     release: () => peer.close(),
   }

@@ -23,8 +23,16 @@ export interface PassRecord {
   readonly members?: number
   readonly bytes: number
   readonly milliseconds: number
-  /** Beside `milliseconds`; default none. */
-  readonly transfer?: number
+  /** Milliseconds that data were on the way to another process, and back: beside `milliseconds`. Default none. */
+  readonly way?: Way
+}
+
+export type Way = readonly [there: number, back: number]
+
+/** When a pass ran, its data's way included, on the clock of this process. [milliseconds] */
+export interface Span extends Required<Pick<PassRecord, "rows" | "layers" | "way">> {
+  readonly begin: number
+  readonly end: number
 }
 
 /** Milliseconds of passes by their rows, the last ones of each size. */
@@ -33,21 +41,30 @@ export type SeenTimes = ReadonlyMap<number, readonly number[]>
 /** Times that are kept of each size, and the largest size of which any are. */
 const kept = 32
 const mostRows = 128
+/** Passes whose place in time is known, at least: the last ones. */
+const keptSpans = 4096
 
 export class Ledger {
   #totals = { passes: 0, rows: 0, layerRows: 0, logitRows: 0, bytes: 0, milliseconds: 0, transferMilliseconds: 0 }
   /** By layers, then by rows: of passes that gave all their logits, as decoding and verification do. */
   #times = new Map<number, Map<number, number[]>>()
 
+  #spans: Span[] = []
+
+  /** Right after the pass. */
   record(pass: PassRecord): void {
     const totals = this.#totals
+    const { rows, layers, way = [0, 0] } = pass
+    const end = performance.now()
+    this.#spans.push({ begin: end - pass.milliseconds - way[0] - way[1], end, rows, layers, way })
+    if (this.#spans.length > 2 * keptSpans) this.#spans = this.#spans.slice(-keptSpans)
     totals.passes++
     totals.rows += pass.rows
     totals.layerRows += pass.rows * pass.layers
     totals.logitRows += pass.logitRows
     totals.bytes += pass.bytes
     totals.milliseconds += pass.milliseconds
-    totals.transferMilliseconds += pass.transfer ?? 0
+    totals.transferMilliseconds += way[0] + way[1]
     const { members = 1 } = pass
     if (members === 1 && pass.logitRows === pass.rows && pass.rows <= mostRows) this.#remember(pass)
   }
@@ -74,6 +91,11 @@ export class Ledger {
     bySize.set(rows, times)
     times.push(milliseconds)
     if (times.length > kept) times.shift()
+  }
+
+  /** Of the passes that began since. */
+  spansSince(time: number): readonly Span[] {
+    return this.#spans.filter(({ begin }) => begin >= time)
   }
 
   totals(): LedgerTotals {

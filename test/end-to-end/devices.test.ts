@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { targetOf } from "../../src/decoding/part-target.ts"
-import { loadModel, type Model } from "../../src/index.ts"
+import { loadModel, type Model, type TimelineSpan } from "../../src/index.ts"
 import { checkpointHash, openCheckpoint } from "../../src/models/files/checkpoint.ts"
 import { writePart } from "../../src/models/trained-part.ts"
 import type { Device } from "../../src/runtime/devices.ts"
@@ -43,6 +43,14 @@ async function open(draft: Device): Promise<Model> {
   return loadModel(tiny.path, { threads: 1, weights: "q8", part, device: { target: "cpu", draft } })
 }
 
+/** Pairs of passes, one of each role, that ran at the same time for longer than clocks differ. */
+const meetings = (timeline: readonly TimelineSpan[]): number =>
+  timeline
+    .filter(({ role }) => role === "target")
+    .flatMap((one) =>
+      timeline.filter(({ role, begin, end }) => role === "draft" && begin + 0.2 < one.end && one.begin + 0.2 < end),
+    ).length
+
 async function sameEverywhere(draft: Device) {
   const [alone, placed] = [await open("cpu"), await open(draft)]
   try {
@@ -50,12 +58,18 @@ async function sameEverywhere(draft: Device) {
       const all = { ...sampling, maxTokens: 48, logprobs: 2 }
       const plain = await alone.generate(prompt, all)
       const here = await alone.generate(prompt, { ...all, method: "dovetail", options })
-      const there = await placed.generate(prompt, { ...all, method: "dovetail", options })
+      const there = await placed.generate(prompt, { ...all, method: "dovetail", options, timeline: true })
       expect(there.tokens).toEqual(plain.tokens)
       expect(there.logprobs).toEqual(plain.logprobs)
       expect(there.passes.draft).toBeGreaterThan(20)
       expect(plain.timings).not.toHaveProperty("draftMs")
       expect(here.timings).toMatchObject({ transferMs: 0 })
+      const along = { ...options, nodes: 3, depth: 1, overlap: true }
+      const overlapped = await placed.generate(prompt, { ...all, method: "dovetail", options: along, timeline: true })
+      expect([overlapped.tokens, overlapped.logprobs]).toEqual([plain.tokens, plain.logprobs])
+      // Another processor: one after the other they never run at once, with overlap they do.
+      if (draft === "process")
+        expect([meetings(there.timeline!), meetings(overlapped.timeline!) > 10]).toEqual([0, true])
       const { draftMs = 0, transferMs = 0, targetMs = 0, prefillMs, decodeMs } = there.timings
       expect([draftMs > 0, transferMs > 0, targetMs > 0]).toEqual([true, draft === "process", true])
       expect(draftMs + transferMs + targetMs).toBeLessThan(prefillMs + decodeMs)

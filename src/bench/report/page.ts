@@ -1,8 +1,7 @@
 /** The report: one HTML file with its plots, nothing loaded from elsewhere. */
-import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { ForerunError } from "../../base/errors.ts"
 import { escapeText } from "../../base/svg.ts"
+import { writeText } from "../../base/write-text.ts"
 import type { ConcurrencyResult } from "../concurrency.ts"
 import type { BenchRecord } from "../record.ts"
 import {
@@ -24,12 +23,7 @@ import { style } from "./style.ts"
 /** Writes `index.html` into the folder and returns its path. @throws E_IO */
 export async function writeReport(records: readonly BenchRecord[], folder: string): Promise<string> {
   const path = join(folder, "index.html")
-  try {
-    await mkdir(folder, { recursive: true })
-    await writeFile(path, reportPage(records))
-  } catch (cause) {
-    throw new ForerunError("E_IO", `cannot write ${path}: ${(cause as Error).message}`, { cause })
-  }
+  await writeText(path, reportPage(records))
   return path
 }
 

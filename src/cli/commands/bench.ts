@@ -79,7 +79,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
   if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
-  const { model, weights, draft, draftWeights, part, adapter, threads, offline, maxTokens, repetitions } = rest
+  const { model, weights, draft, draftWeights, part, adapter, threads, device, offline, maxTokens, repetitions } = rest
   const { contexts, prefillTokens } = rest
   const same = {
     model,
@@ -89,6 +89,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
     part,
     adapter,
     threads,
+    device,
     offline,
     maxTokens,
     repetitions,

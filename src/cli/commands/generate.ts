@@ -1,4 +1,6 @@
 /** forerun generate: one prompt, many from a file, or standard input. */
+import { writeText } from "../../base/write-text.ts"
+import { timelinePicture } from "../../bench/report/timeline.ts"
 import type { GenerateOptions } from "../../generate/types.ts"
 import { answer, resultObject, summaries } from "../answer.ts"
 import { answerPrompts } from "../answer-prompts.ts"
@@ -12,10 +14,14 @@ import { withModel } from "../with-model.ts"
 interface Flags extends GenerateFlags {
   readonly prompts?: string
   readonly limit?: number
+  readonly timeline?: string
 }
 
 export async function generate([given]: readonly (string | undefined)[], flags: Flags, output: Output) {
   const options = await generateOptions(flags)
+  const { timeline } = flags
+  if (timeline !== undefined && (flags.prompts !== undefined || (flags.samples ?? 1) > 1))
+    throw usageError("--timeline is for one answer to one prompt")
   if (flags.prompts !== undefined) return generateMany(given, flags, options, output)
   if (flags.limit !== undefined) throw usageError("--limit goes with --prompts")
   if (given === undefined && process.stdin.isTTY)
@@ -23,7 +29,12 @@ export async function generate([given]: readonly (string | undefined)[], flags: 
   const prompt = given === undefined || given === "-" ? await readPrompt() : given
   if (given === undefined && prompt === "") throw usageError("there is no prompt, and standard input is empty")
   return withModel(flags, output, async (model, signal) => {
-    const result = await answer(model, prompt, { ...options, signal }, output)
+    const asked = { ...options, signal, ...(timeline === undefined ? {} : { timeline: true }) }
+    const result = await answer(model, prompt, asked, output)
+    if (timeline !== undefined) {
+      await writeText(timeline, timelinePicture(result.timeline!, `${result.method}, ${model.info.weights}`))
+      output.note(`timeline ${timeline}`)
+    }
     if (output.json) output.object(resultObject(result))
     else output.note(summaries(result))
     return 0

@@ -2,10 +2,11 @@
 import { cacheWidth } from "../../models/drafter/sizes.ts"
 import type { RowCost } from "../../runtime/cost-estimate.ts"
 import { concatenate } from "../../tensor/concatenate.ts"
-import { emptyTree, type Room } from "../candidate-tree.ts"
+import { type CandidateTree, emptyTree, type Room } from "../candidate-tree.ts"
 import { bestSize, createRate } from "../combine/tree-size.ts"
 import type { Draft, Drafter, DraftState } from "../speculate.ts"
 import { firstRow, pieces, seesBlock } from "./blocks.ts"
+import { draftBelow, likeliestLine } from "./draft-ahead.ts"
 import { createDraftCache } from "./draft-cache.ts"
 import type { DraftPart, PickedRow } from "./draft-part.ts"
 import { type Block, type BlockRequest, type GrownTree, grow, likeliestNodes } from "./grow.ts"
@@ -18,6 +19,8 @@ export interface FeatureDrafterParts {
   readonly depth: number
   /** Verify as many of the nodes as pay for their rows; undefined: as many as there is room for. */
   readonly cost?: RowCost
+  /** Draft on while the target verifies, from a guess of the verdict; for spans of 1. */
+  readonly overlap?: boolean
   readonly signal: AbortSignal
 }
 
@@ -34,13 +37,19 @@ interface BlockState {
   readonly depth: number
 }
 
-export function createFeatureDrafter({ part, shape, depth, cost, signal }: FeatureDrafterParts): Drafter {
+export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
+  const { part, shape, depth, cost, overlap = false, signal } = parts
   const { hidden, span } = part.sizes
   const cache = createDraftCache(cacheWidth(part.sizes))
   /** The target's features, by position: only the last block's worth and those not fed yet. */
   const features = new Map<number, Float32Array>()
   /** Features that are known; rows of the text that are cached. */
   let [known, fed] = [0, 0]
+  /** What was drafted last: below which token, and the text then. */
+  let last: { readonly grown: GrownTree; readonly text: readonly number[]; readonly end: number } | undefined
+  /** The line that is guessed to be accepted, and what was drafted below it; then what of that is the next draft. */
+  let guess: { readonly line: readonly number[]; readonly grown: GrownTree } | undefined
+  let ready: GrownTree | undefined
   const rate = createRate()
   const learn = (data: Float32Array, row: number) =>
     void features.set(known++, data.slice(row * hidden, (row + 1) * hidden))
@@ -101,6 +110,7 @@ export function createFeatureDrafter({ part, shape, depth, cost, signal }: Featu
     const end = tokens.length - 1
     const draft = shape()
     if (end < span) return { tree: emptyTree }
+    if (ready) return proposed(ready, { tokens, room })
     const root = await readText(tokens, end, draft.width)
     if (!root) return { tree: emptyTree }
     const grown = await grow({
@@ -111,7 +121,47 @@ export function createFeatureDrafter({ part, shape, depth, cost, signal }: Featu
       run: (requests) => runBlocks(requests, end, draft.width),
     })
     cache.rewind(end) // what stands on predicted features is used once
-    return { tree: picked(grown, room) }
+    return proposed(grown, { tokens, room })
+  }
+
+  function proposed(grown: GrownTree, { tokens, room }: Pick<DraftState, "tokens" | "room">): Draft {
+    last = { grown: picked(grown, room), text: tokens, end: tokens.length - 1 }
+    return { tree: last.grown }
+  }
+
+  /** The passes: the text's new rows if there are any, the line's, then a level each. */
+  async function ahead(tree: CandidateTree, nodes: readonly number[]): Promise<void> {
+    const { grown, text, end } = last!
+    const scores = nodes.map((node) => grown.scores[node]!)
+    const line = likeliestLine(tree, scores).map((node) => nodes[node]!)
+    const next = shape()
+    if (fed < end && !(await readText(text, end, 1))) return
+    cache.rewind(end)
+    if (signal.aborted) return
+    const rows = range(line.length)
+    const found = await part.run(cache, {
+      tokens: Int32Array.from(line, (node) => grown.tokens[node]!),
+      features: concatenate(
+        line.map((node) => (grown.guessedBy[node]!.state as BlockState).predicted[0]!),
+        Float32Array,
+      ),
+      positions: Int32Array.from(rows, (i) => end + i),
+      sees: (row, other, isCached) => isCached || other <= row,
+      picked: [line.length - 1],
+      top: next.width,
+    })
+    const root = blockOf(found, { above: rows.map((i) => end + i), depth: line.length })
+    const run = (requests: readonly BlockRequest[]) => runBlocks(requests, end, next.width)
+    const below = await grow({ root, span, shape: next, depth: depth + 1, run })
+    guess = { line: line.map((node) => grown.tokens[node]!), grown: below }
+  }
+
+  /** @param committed tokens: those of the guessed line and one more, if the guess was right */
+  function settle(committed: readonly number[]): void {
+    const { line, grown } = guess ?? { line: [], grown: undefined }
+    const isRight = grown && committed.length === line.length + 1 && line.every((id, i) => committed[i] === id)
+    ready = isRight ? draftBelow(grown, committed.at(-1)!) : undefined
+    guess = undefined
   }
 
   function picked(grown: GrownTree, room: Room): GrownTree {
@@ -129,7 +179,9 @@ export function createFeatureDrafter({ part, shape, depth, cost, signal }: Featu
       for (let row = 0; row < rows; row++) learn(data, row)
     },
     propose,
+    ...(overlap && span === 1 ? { ahead } : {}),
     observe({ tree, committed, hidden, kept }) {
+      settle(committed)
       const { data } = hidden.get("final")!
       for (const row of kept) learn(data, row)
       if (cost) rate.observe(committed.length, cost(1 + tree.tokens.length))

@@ -37,11 +37,14 @@ export interface GrowOptions {
 export interface GrownTree extends CandidateTree {
   /** Log-probability of the line down to each node, by the drafter. [nodes] */
   readonly scores: readonly number[]
+  /** The block that guessed each node. [nodes] */
+  readonly guessedBy: readonly Block[]
 }
 
 /** Within a block, guesses for a depth do not depend on the tokens above them in the same block. */
 export async function grow({ root, span, shape, depth: most, run }: GrowOptions): Promise<GrownTree> {
   const [tokens, parents, scores]: number[][] = [[], [], []]
+  const guessedBy: Block[] = []
   /** The block that guesses below each node; -1: the pending token. */
   const blocks = new Map<number, Block>([[-1, root]])
   let level: readonly Pick<Guess, "node" | "score">[] = [{ node: -1, score: 0 }]
@@ -66,12 +69,13 @@ export async function grow({ root, span, shape, depth: most, run }: GrowOptions)
         parents!.push(parent)
         scores!.push(score + Math.min(0, logprobs[rank]!)) // rounding may lift a sure guess above 0
         blocks.set(node, block)
+        guessedBy.push(block)
         added.push({ node, parent, rank, score: scores![node]! })
       }
     }
     level = shape.goesOn(added)
   }
-  return { tokens: tokens!, parents: parents!, scores: scores! }
+  return { tokens: tokens!, parents: parents!, scores: scores!, guessedBy }
 }
 
 /** The last `count` nodes down to `node`. */
@@ -85,7 +89,7 @@ function lineTo(parents: readonly number[], node: number, count: number): number
  * The likeliest nodes, in their order (EAGLE-2 §4.2: re-ranked over all levels). A child is never likelier than its
  * parent, so what is kept is a tree; of equally likely nodes the earlier one stays, so that also holds where they tie.
  */
-export function likeliestNodes({ tokens, parents, scores }: GrownTree, count: number): GrownTree {
+export function likeliestNodes({ tokens, parents, scores, guessedBy }: GrownTree, count: number): GrownTree {
   const kept = scores
     .map((_, node) => node)
     .sort((a, b) => scores[b]! - scores[a]! || a - b)
@@ -96,5 +100,6 @@ export function likeliestNodes({ tokens, parents, scores }: GrownTree, count: nu
     tokens: kept.map((node) => tokens[node]!),
     parents: kept.map((node) => place.get(parents[node]!)!),
     scores: kept.map((node) => scores[node]!),
+    guessedBy: kept.map((node) => guessedBy[node]!),
   }
 }

@@ -13,6 +13,8 @@ export interface FeatureOptions extends OptionValues {
   readonly nodes: number
   /** "cost": as many nodes as pay for their rows; "fixed": all. */
   readonly size: string
+  /** Whether the next draft begins while this one is verified. */
+  readonly overlap?: boolean
 }
 
 export function speculateFeatures(
@@ -20,12 +22,13 @@ export function speculateFeatures(
   context: Context,
   shape: () => TreeShape,
 ): AsyncGenerator<Step, Completion> {
-  const { depth, nodes, size } = context.options as FeatureOptions
+  const { depth, nodes, size, overlap = false } = context.options as FeatureOptions
   const drafter = createFeatureDrafter({
     part: context.part as DraftPart,
     shape,
     depth,
     ...(size === "cost" ? { cost: context.cost } : {}),
+    overlap,
     signal: context.signal,
   })
   return speculate(prompt, context, { drafter, budget: fixedBudget(depth, nodes) })

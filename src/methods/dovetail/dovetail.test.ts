@@ -9,7 +9,10 @@ import { openGraph } from "../../runtime/graph-runner.ts"
 import { dovetail } from "./dovetail.ts"
 
 methodContract(dovetail, {
-  optionSets: [{ size: "fixed", nodes: 6, width: 3, depth: 3 }],
+  optionSets: [
+    { size: "fixed", nodes: 6, width: 3, depth: 3 },
+    { size: "fixed", nodes: 2, width: 2, depth: 2, overlap: true },
+  ],
   part: randomDrafter({ span: 1, fusion: "dynamic", layers: 2 }),
 })
 

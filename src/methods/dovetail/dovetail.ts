@@ -32,6 +32,12 @@ export const dovetail: Method = {
       choices: ["cost", "fixed"],
       description: "cost: verify the nodes that pay for their rows on the target's device; fixed: all of them",
     },
+    overlap: {
+      type: "boolean",
+      default: false,
+      description:
+        "an extension, not the paper's: draft on while the target verifies, from the guess that all is accepted",
+    },
   },
   trained: true,
   part: { recipe: "dovetail", open: openDraftPart },
