@@ -9,6 +9,8 @@ import type { GraphRunner } from "../runtime/graph-runner.ts"
 export interface PartNeeds {
   /** The recipe that makes them: `forerun train <recipe>`. */
   readonly recipe: string
+  /** The method runs without them too: where there are none for this target, `Context.part` is not there. */
+  readonly optional?: boolean
   /** Called once for each loaded model; what it gives arrives in every run as `Context.part`. */
   open(context: PartContext): Promise<OpenedPart>
 }

@@ -77,6 +77,8 @@ export interface Context {
   readonly headCost?: number
   /** A draft model's pass of one row, in passes of the target: where both were timed. */
   readonly draftCost?: number
+  /** A pass of the trained weights' own graphs, in the same: where both were timed. */
+  readonly partCost?: number
   /** How many alternatives to report with each token's log-probability; undefined = none are wanted. */
   readonly logprobs?: number
   /** The tokens of the text that the caller expects, for a method that declares `prediction`. */

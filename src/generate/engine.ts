@@ -16,7 +16,7 @@ import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
-import { estimateCost, relativeTime } from "../runtime/cost-estimate.ts"
+import { estimateCost, relativePass, relativeTime } from "../runtime/cost-estimate.ts"
 import { modelDevice, placementOf } from "../runtime/devices.ts"
 import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
@@ -38,7 +38,7 @@ import { encodePrompt } from "./prompt.ts"
 import { sampleMany } from "./samples.ts"
 import { scoreTokens } from "./score.ts"
 import { reportToken } from "./token-report.ts"
-import { TrainedParts } from "./trained-parts.ts"
+import { type TrainedPart, TrainedParts } from "./trained-parts.ts"
 import type {
   GenerateOptions,
   GenerateResult,
@@ -54,6 +54,8 @@ interface EngineSettings {
   readonly info: ModelInfo
   readonly options: LoadModelOptions
 }
+
+type Costs = "cost" | "draftCost" | "headCost" | "partCost"
 
 /** Of keys and values of one position, in all layers. */
 const positionBytes = ({ layers, kvHeads, headSize }: ModelConfig): number => layers * kvHeads * headSize * 8
@@ -220,7 +222,7 @@ export class Engine {
     let text = ""
     let stopString: string | undefined
     const accepted = new Map<number, number>()
-    const costs = await this.costs(draft) // before the cache is forked: nothing is left behind if it fails
+    const costs = await this.costs(draft, trained) // before the cache is forked: nothing is left behind if it fails
     const constraint = await this.#grammars.openIfGiven(given.grammar)
     const context: Context = {
       models,
@@ -341,15 +343,17 @@ export class Engine {
     return describeVocabulary(this.tokenizer, this.#target.checkpoint.chatTemplate)
   }
 
-  async costs(draft: Part | undefined = this.#draft): Promise<Pick<Context, "cost" | "draftCost" | "headCost">> {
+  async costs(draft = this.#draft, trained?: TrainedPart): Promise<Pick<Context, Costs>> {
     const times = ({ ledger, config }: SessionRunner) => ledger.times(config.layers)
     const cost = estimateCost(await this.#knownCurve, times(this.runner))
     const draftCost = draft && relativeTime(times(draft.runner), times(this.runner))
     const headCost = timedHeadCost(this.runner.ledger)
+    const partCost = trained && relativePass(trained.ledger.totals(), times(this.runner))
     return {
       cost,
       ...(draftCost === undefined ? {} : { draftCost }),
       ...(headCost === undefined ? {} : { headCost }),
+      ...(partCost === undefined ? {} : { partCost }),
     }
   }
 

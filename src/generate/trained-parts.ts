@@ -42,6 +42,7 @@ export class TrainedParts {
   /** @throws E_DRAFT when there are no weights for this method and target; E_MODEL_FORMAT */
   async of({ name, part: needs }: Pick<AnyMethod, "name" | "part">): Promise<TrainedPart | undefined> {
     if (needs === undefined) return undefined
+    if (needs.optional && !(await this.#fits(needs))) return undefined
     const known = this.#opened.get(name)
     if (known) return known
     const opened = this.#open(name, needs)
@@ -53,6 +54,16 @@ export class TrainedParts {
   async dispose(): Promise<void> {
     for (const opened of this.#opened.values()) await (await opened.catch(() => undefined))?.part.dispose()
     this.#opened.clear()
+  }
+
+  /** Whether there are such weights for this target. */
+  async #fits({ recipe }: PartNeeds): Promise<boolean> {
+    const { checkpoint, folder } = this.#host
+    const found = findPart(recipe, folder)
+    if (found === undefined) return false
+    const { method, target } = readPartRecord(found)
+    // Hashing a large file takes seconds: names that differ say it at once.
+    return method === recipe && target.name === checkpoint.name && target.sha256 === (await contentHash(checkpoint))
   }
 
   async #open(method: string, { recipe, open }: PartNeeds): Promise<TrainedPart> {

@@ -1,7 +1,7 @@
 /** What a pass of n rows costs, in passes of one row: from a measured curve, or a guess, and from passes seen since. */
 import { median } from "../tensor/math.ts"
 import { type CostCurve, relativeCost } from "./cost-curve.ts"
-import type { SeenTimes } from "./ledger.ts"
+import type { LedgerTotals, SeenTimes } from "./ledger.ts"
 
 export type RowCost = (rows: number) => number
 
@@ -36,6 +36,13 @@ export function estimateCost(curve: CostCurve | undefined, seen: SeenTimes): Row
 export function relativeTime(seen: SeenTimes, beside: SeenTimes): number | undefined {
   const [ours, theirs] = [seen.get(1) ?? [], beside.get(1) ?? []]
   return Math.min(ours.length, theirs.length) < fewest ? undefined : median(ours) / median(theirs)
+}
+
+/** The mean pass of a small graph beside a model's pass of one row; undefined before both were seen often enough. */
+export function relativePass({ passes, milliseconds, transferMilliseconds }: LedgerTotals, beside: SeenTimes) {
+  const ones = beside.get(1) ?? []
+  if (passes < fewest || ones.length < fewest) return undefined
+  return (milliseconds + transferMilliseconds) / passes / median(ones)
 }
 
 type Correction = readonly [rows: number, factor: number]

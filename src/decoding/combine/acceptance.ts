@@ -3,9 +3,11 @@
 export interface Acceptance {
   /** Probability that a token of this grade is accepted when the one above it was: rather too low than too high. */
   chance(grade: number): number
-  /** The same for a token whose grade is not known yet. */
+  /** That one of the tokens drafted for a place is accepted, when those above them were: before they are drafted. */
   overall(): number
   observe(grade: number, isAccepted: boolean): void
+  /** @param isAccepted whether any of the tokens drafted for a place was */
+  observePlace(isAccepted: boolean): void
 }
 
 export interface Evidence {
@@ -45,14 +47,18 @@ export function createAcceptance(expected: Expectation): Acceptance {
   const grades = new Map<number, Evidence>()
   let all = none
   let hoped = 0 // tokens of `all` that were expected to be accepted
+  let places = none
   const scale = () => (trust / 2 + all.accepted) / (trust / 2 + hoped)
   return {
     chance: (grade) => believed(grades.get(grade) ?? none, Math.min(most, expected(grade) * scale())),
-    overall: () => believed(all, expected(Number.NaN)),
+    overall: () => believed(places, expected(Number.NaN)),
     observe(grade, isAccepted) {
       grades.set(grade, withTry(grades.get(grade) ?? none, isAccepted))
       all = withTry(all, isAccepted)
       hoped = memory * hoped + expected(grade)
+    },
+    observePlace(isAccepted) {
+      places = withTry(places, isAccepted)
     },
   }
 }

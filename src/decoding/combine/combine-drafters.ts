@@ -79,7 +79,9 @@ interface Question {
 async function ask(record: SourceRecord, { state, length, market }: Question): Promise<JudgedDraft> {
   const goesOn = (drafted: DraftedToken) =>
     state.goesOn(drafted) && (!isCostly(record) || record.goesOn(drafted.grade ?? drafted.count, drafted.count, market))
-  const room = { nodes: isCostly(record) ? Math.min(length, state.room.nodes) : state.room.nodes, depth: length }
+  const { branches = 1 } = record.source
+  const most = isCostly(record) ? length * branches : state.room.nodes
+  const room = { nodes: Math.min(most, state.room.nodes), depth: length }
   return record.judge(await record.source.drafter.propose({ ...state, room, goesOn }))
 }
 

@@ -92,8 +92,12 @@ describe("acceptance", () => {
 describe("followed drafts", () => {
   const follow = () => {
     const seen: string[] = []
-    const drafts = createFollowedDrafts((grade, isAccepted) => seen.push(`${grade}${isAccepted ? "+" : "-"}`))
-    return { drafts, seen }
+    const places: boolean[] = []
+    const drafts = createFollowedDrafts({
+      observe: (grade, isAccepted) => void seen.push(`${grade}${isAccepted ? "+" : "-"}`),
+      observePlace: (isAccepted) => void places.push(isAccepted),
+    })
+    return { drafts, seen, places }
   }
 
   test("a line counts up to its first wrong token, over rounds", () => {
@@ -105,20 +109,22 @@ describe("followed drafts", () => {
   })
 
   test("all siblings below the text's way count, and nothing off it", () => {
-    const { drafts, seen } = follow()
+    const { drafts, seen, places } = follow()
     // 5 and 4 below the pending token, 6 and 7 below 5, 8 below 4.
     drafts.add({ tree: { tokens: [5, 4, 6, 7, 8], parents: [-1, -1, 0, 0, 1] }, grades: [1, 2, 3, 4, 5] })
     drafts.read([5, 7, 1])
     expect(seen).toEqual(["1+", "2-", "3-", "4+"])
+    expect(places).toEqual([true, true])
   })
 
   test("where drafts overlap, a token counts once for each grade: by the newest", () => {
-    const { drafts, seen } = follow()
+    const { drafts, seen, places } = follow()
     drafts.add({ tree: chainOf([5, 6]), grades: [1, 2] })
     drafts.read([5])
     drafts.add({ tree: chainOf([9, 9]), grades: [2, 3] })
     drafts.read([6])
     expect(seen).toEqual(["1+", "2-"])
+    expect(places).toEqual([true, false])
   })
 })
 

@@ -11,8 +11,10 @@ export interface DraftSource {
   readonly drafter: Drafter
   /** Chance of a token by its grade; by NaN, of one whose grade is not known yet. */
   readonly expected: Expectation
-  /** Of reading `unread` tokens and drafting `drafted`, in passes of the target of one row. Default: not worth counting. */
-  cost?(drafted: number, unread: number): number
+  /** Of reading `unread` tokens and drafting `depth` ahead, in passes of the target of one row. Default: not worth counting. */
+  cost?(depth: number, unread: number): number
+  /** Nodes wanted for each place ahead, of a drafter that branches; default 1. */
+  readonly branches?: number
 }
 
 /** What time is worth. */

@@ -1,5 +1,8 @@
 /** Follows drafts along the text that came, verified or not: what a draft was worth shows without spending a row on it. */
 import { type CandidateTree, childrenOf } from "../candidate-tree.ts"
+import type { Acceptance } from "./acceptance.ts"
+
+type Observers = Pick<Acceptance, "observe" | "observePlace">
 
 export interface GradedTree {
   readonly tree: CandidateTree
@@ -22,13 +25,15 @@ interface Followed extends GradedTree {
 const mostOpen = 24
 
 /**
- * @param observe told of every drafted token below the text's way. Drafts overlap and repeat each other, so each token of
- * the text counts once for each grade, by the newest draft.
+ * @param observe told of every drafted token below the text's way, and of places. Drafts overlap and repeat each other,
+ * so each token of the text counts once for each grade, by the newest draft, and once as a place.
  */
-export function createFollowedDrafts(observe: (grade: number, isAccepted: boolean) => void): FollowedDrafts {
+export function createFollowedDrafts({ observe, observePlace }: Observers): FollowedDrafts {
   let open: readonly Followed[] = [] // newest first
   function next(token: number): void {
     const seen = new Set<number>()
+    const newest = open[0]
+    if (newest) observePlace(newest.children[newest.at + 1]!.some((node) => newest.tree.tokens[node] === token))
     open = open.flatMap((draft) => {
       const below = draft.children[draft.at + 1]!
       for (const node of below) {

@@ -2,6 +2,7 @@
 
 import { depthsOf } from "../candidate-tree.ts"
 import type { Draft, DraftedRound } from "../speculate.ts"
+import { draftDepth } from "../verification.ts"
 import { createAcceptance } from "./acceptance.ts"
 import { type DraftSource, type Market, planDraft } from "./draft-source.ts"
 import { createFollowedDrafts } from "./followed-drafts.ts"
@@ -25,7 +26,7 @@ const probing = 0.01
 
 export function createSourceRecord(source: DraftSource): SourceRecord {
   const acceptance = createAcceptance(source.expected)
-  const followed = createFollowedDrafts(acceptance.observe)
+  const followed = createFollowedDrafts(acceptance)
   const costOf = (drafted: number, unread: number) => source.cost?.(drafted, unread) ?? 0
   let reach = 1 // chance that the line drafted so far in this round is accepted
   let spent = 0
@@ -42,7 +43,7 @@ export function createSourceRecord(source: DraftSource): SourceRecord {
       return most > 0 && probe <= Math.min(probing * idle, market.funds) ? 1 : 0
     },
     judge({ tree, predicted, grades = depthsOf(tree) }) {
-      spent += costOf(tree.tokens.length, unread)
+      spent += costOf(draftDepth(tree), unread)
       ;[idle, unread] = [0, 0]
       followed.add({ tree, grades })
       const chances = grades.map((grade) => acceptance.chance(grade))

@@ -19,6 +19,8 @@ export interface FeatureDrafterParts {
   readonly depth: number
   /** Verify as many of the nodes as pay for their rows; undefined: as many as there is room for. */
   readonly cost?: RowCost
+  /** Rows of the prompt that it reads at most, its last ones; default all. */
+  readonly past?: number
   /** Draft on while the target verifies, from a guess of the verdict; for spans of 1. */
   readonly overlap?: boolean
   readonly signal: AbortSignal
@@ -38,11 +40,13 @@ interface BlockState {
 }
 
 export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
-  const { part, shape, depth, cost, overlap = false, signal } = parts
+  const { part, shape, depth, cost, past = Number.POSITIVE_INFINITY, overlap = false, signal } = parts
   const { hidden, span } = part.sizes
   const cache = createDraftCache(cacheWidth(part.sizes))
   /** The target's features, by position: only the last block's worth and those not fed yet. */
   const features = new Map<number, Float32Array>()
+  /** Position at which the text begins for this drafter: all places below are counted from it. */
+  let base: number | undefined
   /** Features that are known; rows of the text that are cached. */
   let [known, fed] = [0, 0]
   /** What was drafted last: below which token, and the text then. */
@@ -65,7 +69,7 @@ export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
       picked = await part.run(cache, {
         tokens: Int32Array.from(tokens.slice(from + 1, to + 1)),
         features: concatenate(
-          range(rows).map((i) => features.get(from + i)!),
+          range(rows).map((i) => features.get(base! + from + i)!),
           Float32Array,
         ),
         positions: Int32Array.from(range(rows), (i) => from + i),
@@ -75,7 +79,7 @@ export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
       })
       fed = to
     }
-    for (const position of features.keys()) if (position < end - span) features.delete(position)
+    for (const position of features.keys()) if (position < base! + end - span) features.delete(position)
     return blockOf(picked, { above: [], depth: 0 })
   }
 
@@ -106,7 +110,9 @@ export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
     })
   }
 
-  async function propose({ tokens, room }: DraftState): Promise<Draft> {
+  async function propose({ tokens: whole, room }: DraftState): Promise<Draft> {
+    base ??= Math.max(0, whole.length - 1 - past)
+    const tokens = base === 0 ? whole : whole.slice(base)
     const end = tokens.length - 1
     const draft = shape()
     if (end < span) return { tree: emptyTree }
@@ -125,8 +131,9 @@ export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
   }
 
   function proposed(grown: GrownTree, { tokens, room }: Pick<DraftState, "tokens" | "room">): Draft {
-    last = { grown: picked(grown, room), text: tokens, end: tokens.length - 1 }
-    return { tree: last.grown }
+    const tree = picked(grown, room)
+    last = { grown: tree, text: tokens, end: tokens.length - 1 }
+    return { tree, grades: gradesOf(tree) }
   }
 
   /** The passes: the text's new rows if there are any, the line's, then a level each. */
@@ -188,6 +195,10 @@ export function createFeatureDrafter(parts: FeatureDrafterParts): Drafter {
     },
   }
 }
+
+/** Tenths of the probability that the drafter gives each node below its parent. */
+const gradesOf = ({ parents, scores }: GrownTree): number[] =>
+  scores.map((score, node) => Math.min(9, Math.floor(10 * Math.exp(score - (scores[parents[node]!] ?? 0)))))
 
 const blockOf = (rows: readonly PickedRow[], place: Omit<BlockState, "predicted">): Block => ({
   guesses: rows.map(({ guesses }) => guesses),

@@ -1,6 +1,7 @@
 /** The method contract with no draft model, a perfect, an ignorant and a hostile one; what auto says of itself. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { methodContract } from "../../../test/method-contract.ts"
+import { randomDrafter } from "../../../test/support/drafter-part.ts"
 import { defaultPrompt, runMethod } from "../../../test/support/method-harness.ts"
 import { contractModel, type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { greedy } from "../../../test/support/tiny-runner.ts"
@@ -46,6 +47,13 @@ describe("with the target itself and rows nearly for nothing", () => {
   methodContract(cheaply(auto), { companions: async (target) => ({ draft: target }) })
 })
 
+describe("with a layer over features that knows nothing, and rows nearly for nothing", () => {
+  methodContract(cheaply(auto), {
+    optionSets: [{ draftLength: 5, treeSize: 9 }],
+    part: randomDrafter({ span: 1, fusion: "plain" }),
+  })
+})
+
 describe("with a text that is expected, right up to every sixth token, and rows nearly for nothing", () => {
   methodContract(cheaply(auto), {
     optionSets: [{ draftLength: 9, treeSize: 12 }],
@@ -55,7 +63,10 @@ describe("with a text that is expected, right up to every sixth token, and rows 
 })
 
 function cheaply(method: typeof auto): typeof auto {
-  return { ...method, run: (prompt, context) => method.run(prompt, { ...context, cost: cheap, draftCost: 0.01 }) }
+  return {
+    ...method,
+    run: (prompt, context) => method.run(prompt, { ...context, cost: cheap, draftCost: 0.01, partCost: 0.01 }),
+  }
 }
 
 describe("what it does and says", () => {

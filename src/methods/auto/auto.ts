@@ -1,6 +1,7 @@
 /** Speculates with whatever drafts here, as far as it pays by the cost of rows, and not at all where it does not. */
 import { combineDrafters } from "../../decoding/combine/combine-drafters.ts"
 import { fixedBudget } from "../../decoding/draft-budget.ts"
+import { openDraftPart } from "../../decoding/features/draft-part.ts"
 import type { Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
 import { sourcesFor } from "./sources.ts"
@@ -17,9 +18,10 @@ export const auto: Method = {
     treeSize: { type: "integer", default: 64, low: 1, high: 127, description: "most tokens of a draft" },
   },
   trained: false,
+  part: { recipe: "eagle", open: openDraftPart, optional: true },
   run(prompt, context) {
     const { draftLength, treeSize } = context.options as Options
-    const drafter = combineDrafters(sourcesFor(context, prompt.tokens.length), context.cost)
+    const drafter = combineDrafters(sourcesFor(context, prompt), context.cost)
     return speculate(prompt, context, { drafter, budget: fixedBudget(draftLength, treeSize) })
   },
 }

@@ -25,7 +25,12 @@ async function speedAgainst(
   { length, slope, ...expected }: Trial,
 ): Promise<number> {
   const cost = (rows: number) => 1 + slope * (rows - 1)
-  const drafter = combineDrafters(sourcesFor({ models: {}, cost, ...expected } as unknown as Context, 6), cost)
+  const drafter = combineDrafters(
+    sourcesFor({ models: { target: { abilities: new Set() } }, cost, ...expected } as unknown as Context, {
+      tokens: Int32Array.of(1, 2, 3, 1, 2, 3),
+    }),
+    cost,
+  )
   const tokens = [1, 2, 3, 1, 2, 3]
   let spent = 0
   for (let i = 0; i < length; i++) {

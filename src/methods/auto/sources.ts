@@ -3,15 +3,20 @@ import { lookupSource, predictionSource } from "../../decoding/combine/copying-s
 import type { DraftSource } from "../../decoding/combine/draft-source.ts"
 import { draftCostBySize } from "../../decoding/drafters/draft-cost.ts"
 import { createModelDrafter } from "../../decoding/drafters/model-drafter.ts"
-import type { Context } from "../../decoding/method.ts"
+import type { DraftPart } from "../../decoding/features/draft-part.ts"
+import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
+import { beamShape } from "../../decoding/features/tree-shape.ts"
+import type { Context, Prompt } from "../../decoding/method.ts"
 
-/** @param begin index of the answer's first token in the text */
-export function sourcesFor(context: Context, begin: number): DraftSource[] {
-  const { models, prediction } = context
+export function sourcesFor(context: Context, { tokens, read }: Prompt): DraftSource[] {
+  const { models, prediction, part } = context
+  // A layer over features wants to see every pass; a prompt that was read before would have to be read again for it.
+  const seesAll = read === undefined && models.target.abilities.has("hidden-states")
   return [
-    ...(prediction ? [predictionSource(prediction, begin)] : []),
+    ...(prediction ? [predictionSource(prediction, tokens.length)] : []),
     lookupSource(matches),
     ...(models.draft ? [modelSource(context)] : []),
+    ...(part && seesAll ? [featureSource(context, part as DraftPart)] : []),
   ]
 }
 
@@ -35,6 +40,23 @@ function modelSource(context: Context): DraftSource {
     cost: (drafted, unread) => relative * (cost(Math.max(1, unread)) + drafted - 1),
   }
 }
+
+/** The layer that comes with SmolLM2, as `eagle` has it, in small trees: each place ahead costs a pass of it. */
+function featureSource({ signal, partCost = usualPartCost }: Context, part: DraftPart): DraftSource {
+  const drafter = createFeatureDrafter({ part, shape: () => beamShape(smallBeam), depth: 6, past: 64, signal })
+  return {
+    name: "eagle",
+    drafter,
+    // As sure as it says it is, a little less where it is sure.
+    expected: (grade) => (Number.isNaN(grade) ? 0.5 : 0.05 + 0.085 * grade),
+    cost: (depth, unread) => partCost * (depth + Math.max(0, unread - 1) / 16),
+    branches: 4,
+  }
+}
+
+/** A pass of it in passes of the target, before both were timed. */
+const usualPartCost = 0.12
+const smallBeam = { width: 3, least: 0.1 }
 
 /** Ten grades: the draft model's own probability. */
 const gradeOfConfidence = (confidence: number): number => Math.min(9, Math.floor(10 * confidence))
