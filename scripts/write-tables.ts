@@ -3,6 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { auditTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
+import { placementMap } from "../src/bench/placement-map.ts"
+import { choiceTable, placementTable } from "../src/bench/placement-tables.ts"
 import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
 import { concurrencyChart } from "../src/bench/report/page.ts"
 import { picture } from "../src/bench/report/picture.ts"
@@ -35,6 +37,7 @@ const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md"]
 const pictures: readonly [string, (records: readonly BenchRecord[]) => string | undefined][] = [
   ["docs/load.svg", (records) => newest(records, "load").slice(-1).map(loadPicture)[0]],
   ["docs/several-sequences.svg", drawConcurrency],
+  ["docs/placement.svg", (records) => newest(records, "placement").slice(-1).map(placementMap)[0]],
 ]
 
 function drawConcurrency(records: readonly BenchRecord[]): string | undefined {
@@ -64,6 +67,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const ranks = newest(records, "rank", undefined, ({ data }) => data)
   const races = newest(records, "race", undefined, ({ data }) => data)
   const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
+  const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
   return {
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
     "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
@@ -73,6 +77,8 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     perplexity: measured(perplexityTable(records), newest(records, "perplexity")),
     "start-up": measured(startUpTable(records), newest(records, "start-up")),
     profile: measured(profileTable(records), newest(records, "profile")),
+    placement: measured(placementTable(placements), placements),
+    "placement-choices": measured(choiceTable(placements), placements),
     concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
     load: measuredLoad(newest(records, "load")),
     rank: measured(rankTable(ranks), ranks),

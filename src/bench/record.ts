@@ -9,6 +9,7 @@ import type { JobResult } from "./job.ts"
 import type { LoadResult } from "./load.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
 import type { PerplexityResult } from "./perplexity.ts"
+import type { PlacementResult } from "./placement.ts"
 import type { ProfileResult } from "./profile.ts"
 import type { StartUpResult } from "./start-up.ts"
 import type { BenchResult } from "./types.ts"
@@ -24,6 +25,7 @@ export type MeasuredRecord =
   | LoadResult
   | JobResult
   | PerplexityResult
+  | PlacementResult
   | ProfileResult
   | StartUpResult
 
@@ -52,6 +54,10 @@ export function recordName(record: BenchRecord): string {
     job: () => {
       const { weights, job, requests } = record as JobResult
       return `${weights}-${threads(record)}-${job}-${requests}-requests`
+    },
+    placement: () => {
+      const { method, weights, device, maxTokens, prompts } = record as PlacementResult
+      return `${method}-${weights}-${threads(record)}-draft-on-${device}-${prompts}-prompts-${maxTokens}-tokens`
     },
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,

@@ -1,5 +1,6 @@
 /** What `forerun bench` measured, as tables for people. */
 import { loadTable } from "../bench/load.ts"
+import { choiceTable, placementTable } from "../bench/placement-tables.ts"
 import type { MeasuredRecord } from "../bench/record.ts"
 import {
   acceptanceTable,
@@ -18,6 +19,8 @@ import { table } from "./terminal.ts"
 
 export function describeRecord(record: MeasuredRecord): string {
   if (record.kind === "bench") return describeBench(record)
+  if (record.kind === "placement")
+    return `${record.model.name}\n\n${shown(placementTable([record]))}\n\n${shown(choiceTable([record]))}\n`
   const made = {
     certificate: certificateTable,
     concurrency: concurrencyTable,

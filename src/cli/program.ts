@@ -280,6 +280,12 @@ export function createProgram(onCode: (code: number) => void): Command {
       "with --peer: length of the prompt whose reading is timed (default 512)",
       integer(1),
     )
+    .option(
+      "--method <name>",
+      "of one that drafts on a device of its own: where a round's time goes by depth and budget, beside what the cost model says",
+    )
+    .option("--ratios <n,m,…>", "with --method: how much faster the draft's device is; default 1,2,4,8,16", integers)
+    .option("--map <file.svg>", "with --method: a picture of where it pays")
     .option("--concurrency <n,m,…>", "tokens a second of so many sequences at the same time: 1,2,4,8,16", integers)
     .option("--job <file>", "a job in the batch format, with and without what batch-llm does; repeatable", list)
     .option("--cost-curve", "measure what a pass of n rows costs")

@@ -1,9 +1,12 @@
 /** forerun bench: measures methods side by side and against other engines, and what a model costs by itself. */
 
+import { writeText } from "../../base/write-text.ts"
 import { measureConcurrency } from "../../bench/concurrency.ts"
 import { guarded } from "../../bench/guarded.ts"
 import { measureJob } from "../../bench/job.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
+import { measurePlacement } from "../../bench/placement.ts"
+import { placementMap } from "../../bench/placement-map.ts"
 import { measureProfile } from "../../bench/profile.ts"
 import { type MeasuredRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
 import { writeReport } from "../../bench/report/page.ts"
@@ -33,6 +36,9 @@ interface Flags extends EngineFlags {
   readonly job?: readonly string[]
   readonly costCurve?: boolean
   readonly perplexity?: string
+  readonly method?: string
+  readonly ratios?: readonly number[]
+  readonly map?: string
   readonly startUp?: boolean
   readonly profile?: boolean
   readonly save?: boolean
@@ -53,6 +59,11 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
     ["--prediction-file", flags.predictionFile],
   ] as const)
     if (value !== undefined && flags.prompts === undefined) throw usageError(`${name} goes with --prompts`)
+  for (const [name, value] of [
+    ["--ratios", flags.ratios],
+    ["--map", flags.map],
+  ] as const)
+    if (value !== undefined && flags.method === undefined) throw usageError(`${name} goes with --method`)
   const interrupt = catchInterrupt()
   const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
@@ -61,6 +72,10 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
       const record = await guarded(interrupt.signal, measure)
       records.push(record)
       if (flags.save) output.note(`saved ${await saveRecord(record, { folder: resultsFolder })}`)
+      if (record.kind === "placement" && flags.map !== undefined) {
+        await writeText(flags.map, placementMap(record))
+        output.note(`map ${flags.map}`)
+      }
       if (output.json) output.object(record)
       else output.text(describeRecord(record))
     }
@@ -74,11 +89,17 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
 /** What the flags ask for. Methods and peers come last, and do not run when only other measurements are asked for. */
 async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
   const wanted = [...(await modelMeasurements(flags, watch))]
-  const { methods, peer, costCurve, prompts: files, option, ...rest } = flags
-  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, files]
-  if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
+  const { methods, peer, costCurve, prompts: files, option, method: placement, ...rest } = flags
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
+  if (placement !== undefined) {
+    const { model, weights, part, threads, device, offline, maxTokens, repetitions, ratios } = rest
+    const same = { model, weights, part, threads, device, offline, maxTokens, repetitions, ratios, prompts }
+    const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
+    wanted.push(() => measurePlacement({ ...given, ...watch, method: placement }))
+  }
+  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, placement === undefined ? files : undefined]
+  if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const { model, weights, draft, draftWeights, part, adapter, threads, device, offline, maxTokens, repetitions } = rest
   const { contexts, prefillTokens } = rest
   const same = {
