@@ -42,6 +42,7 @@ export function placementMap({ method, costs, grid, weights, threads }: Placemen
       .map((draftCost) => [x(draftCost), y(tokensFor(speedup, { ...place, draftCost }))] as const)
       .filter(([, py]) => py >= top)
     const path = points.map(([px, py], i) => `${i ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("")
+    if (points.length === 0) return "" // beyond the map
     const [px, py] = points.at(-1)!
     const label = text(px + 8, py + 4, `${speedup.toFixed(2)} times plain`)
     return element("path", { d: path, class: speedup === 1 ? "even" : "level" }) + label
@@ -58,7 +59,7 @@ export function placementMap({ method, costs, grid, weights, threads }: Placemen
   const dot = (draft: number, tokens: number, kind: string, title: string) =>
     element(
       "circle",
-      { cx: x(Math.max(0.01, draft)), cy: y(tokens), r: 4, class: kind },
+      { cx: x(Math.min(4, Math.max(0.01, draft))), cy: y(Math.min(6, tokens)), r: 4, class: kind },
       `<title>${escapeText(title)}</title>`,
     )
   const ours = grid.map(({ depth, nodes, passes, tokens, speedup }) =>
