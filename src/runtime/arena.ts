@@ -42,6 +42,7 @@ export class Arena {
   /** By index: there are no holes. */
   readonly pages: Page[] = []
   #tails: (Tail | undefined)[] = []
+  #trim: ReturnType<typeof setTimeout> | undefined
   /** Pages that were copied to put the arena in order. */
   moves = 0
 
@@ -125,11 +126,11 @@ export class Arena {
   }
 
   /** A tail of one's own with the same first rows. */
-  copyTail(tail: Tail): Tail {
+  copyTail(tail: Tail, rows: number): Tail {
     const copy = this.openTail()
     const [from, to] = [tailRow(tail, 0) * this.rowSize, tailRow(copy, 0) * this.rowSize]
     for (const { tailKeys, tailValues } of this.layers)
-      for (const array of [tailKeys, tailValues]) array.copyWithin(to, from, from + this.pageSize)
+      for (const array of [tailKeys, tailValues]) array.copyWithin(to, from, from + rows * this.rowSize)
     this.releaseTail(tail)
     return copy
   }
@@ -158,27 +159,60 @@ export class Arena {
     this.moves++
   }
 
+  get #usedPages(): number {
+    return this.pages.length * this.pageSize
+  }
+  get #usedTails(): number {
+    return this.rowSize + this.#tails.length * this.pageSize
+  }
+
   #fitPages(): void {
-    const used = this.pages.length * this.pageSize
+    const used = this.#usedPages
     for (const layer of this.layers) {
-      layer.pageKeys = fitted(layer.pageKeys, used, used)
-      layer.pageValues = fitted(layer.pageValues, used, used)
+      layer.pageKeys = grown(layer.pageKeys, used)
+      layer.pageValues = grown(layer.pageValues, used)
     }
+    this.#trimLater()
   }
 
   #fitTails(): void {
-    const used = this.rowSize + this.#tails.length * this.pageSize
+    const used = this.#usedTails
     for (const layer of this.layers) {
-      layer.tailKeys = fitted(layer.tailKeys, used, used)
-      layer.tailValues = fitted(layer.tailValues, used, used)
+      layer.tailKeys = grown(layer.tailKeys, used)
+      layer.tailValues = grown(layer.tailValues, used)
     }
+    this.#trimLater()
+  }
+
+  /** Sequences end together and others begin at once: giving memory back in between took a tenth of a job's time. */
+  #trimLater(): void {
+    const { pageKeys, tailKeys } = this.layers[0]!
+    if (!isWide(pageKeys, this.#usedPages) && !isWide(tailKeys, this.#usedTails)) return
+    this.#trim ??= setTimeout(() => {
+      this.#trim = undefined
+      const [pages, tails] = [this.#usedPages, this.#usedTails]
+      for (const layer of this.layers) {
+        layer.pageKeys = trimmed(layer.pageKeys, pages)
+        layer.pageValues = trimmed(layer.pageValues, pages)
+        layer.tailKeys = trimmed(layer.tailKeys, tails)
+        layer.tailValues = trimmed(layer.tailValues, tails)
+      }
+    }, patience).unref()
   }
 }
 
-/** Grows by half when it must, and gives memory back when a quarter would do. */
-function fitted(array: Float32Array, needed: number, used: number): Float32Array {
-  if (needed <= array.length && needed >= array.length / 4) return array
-  const other = new Float32Array(needed <= array.length ? needed : Math.max(needed, Math.ceil(array.length * 1.5)))
-  other.set(array.subarray(0, Math.min(used, array.length)))
+/** How long memory is kept that nobody needs. [milliseconds] */
+const patience = 1000
+
+/** By half when it must. */
+function grown(array: Float32Array, needed: number): Float32Array {
+  if (needed <= array.length) return array
+  const other = new Float32Array(Math.max(needed, Math.ceil(array.length * 1.5)))
+  other.set(array)
   return other
 }
+
+const isWide = (array: Float32Array, needed: number): boolean => needed < array.length / 4
+
+const trimmed = (array: Float32Array, needed: number): Float32Array =>
+  isWide(array, needed) ? array.slice(0, needed) : array

@@ -197,10 +197,15 @@ export class HostCache implements KvCache {
       }
   }
 
+  /** Positions of the tail that any layer uses. */
+  get #tailLength(): number {
+    return this.lengths.reduce((most, length) => Math.max(most, length % blockSize), 0)
+  }
+
   /** Copies a shared tail before the first write to it. */
   #ownTail(): Tail {
     const { arena, tail } = this.#holding
-    const own = tail === undefined ? arena.openTail() : tail.owners > 1 ? arena.copyTail(tail) : tail
+    const own = tail === undefined ? arena.openTail() : tail.owners > 1 ? arena.copyTail(tail, this.#tailLength) : tail
     this.#holding.tail = own
     return own
   }
