@@ -14,6 +14,7 @@ export default defineConfig({
     "src/generate/engine-worker.ts",
     "src/generate/engine-process.ts",
     "src/runtime/graph-process.ts",
+    "src/decoding/features/draft-program.ts",
   ],
   unbundle: true,
   format: "esm",

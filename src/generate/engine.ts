@@ -16,9 +16,7 @@ import type { ModelConfig } from "../models/config.ts"
 import type { WeightFormat } from "../models/formats.ts"
 import { cachedCostCurve, knownCostCurve } from "../runtime/cached-cost-curve.ts"
 import { type CostCurve, isPlausible } from "../runtime/cost-curve.ts"
-import { estimateCost, relativePass, relativeTime } from "../runtime/cost-estimate.ts"
 import { modelDevice, placementOf } from "../runtime/devices.ts"
-import { timedHeadCost } from "../runtime/head-cost.ts"
 import type { KvCache } from "../runtime/kv-cache.ts"
 import type { LedgerTotals } from "../runtime/ledger.ts"
 import type { SessionRunner } from "../runtime/model-runner.ts"
@@ -29,6 +27,7 @@ import { createStreamDecoder } from "../text/stream-decoder.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 import { Admission } from "./admission.ts"
 import { checkNeeds } from "./check-needs.ts"
+import { type Costs, costsOf } from "./costs.ts"
 import { Grammars } from "./grammar/grammars.ts"
 import { openDraft, openPart, type Part } from "./part.ts"
 import { phasesOf, timelineOf } from "./phases.ts"
@@ -54,8 +53,6 @@ interface EngineSettings {
   readonly info: ModelInfo
   readonly options: LoadModelOptions
 }
-
-type Costs = "cost" | "draftCost" | "headCost" | "partCost"
 
 /** Of keys and values of one position, in all layers. */
 const positionBytes = ({ layers, kvHeads, headSize }: ModelConfig): number => layers * kvHeads * headSize * 8
@@ -343,18 +340,8 @@ export class Engine {
     return describeVocabulary(this.tokenizer, this.#target.checkpoint.chatTemplate)
   }
 
-  async costs(draft = this.#draft, trained?: TrainedPart): Promise<Pick<Context, Costs>> {
-    const times = ({ ledger, config }: SessionRunner) => ledger.times(config.layers)
-    const cost = estimateCost(await this.#knownCurve, times(this.runner))
-    const draftCost = draft && relativeTime(times(draft.runner), times(this.runner))
-    const headCost = timedHeadCost(this.runner.ledger)
-    const partCost = trained && relativePass(trained.ledger.totals(), times(this.runner))
-    return {
-      cost,
-      ...(draftCost === undefined ? {} : { draftCost }),
-      ...(headCost === undefined ? {} : { headCost }),
-      ...(partCost === undefined ? {} : { partCost }),
-    }
+  async costs(draft = this.#draft, trained?: TrainedPart): Promise<Costs> {
+    return costsOf(this.runner, await this.#knownCurve, { model: draft?.runner, part: trained?.ledger })
   }
 
   async costCurve(options: { readonly fresh?: boolean; readonly signal?: AbortSignal } = {}): Promise<CostCurve> {

@@ -14,14 +14,32 @@ export type ToProcess =
         readonly threads: number
       }
     }
-  | { readonly run: { readonly feeds: Readonly<Record<string, GraphFeed>>; readonly fetches: readonly string[] } }
+  | { readonly run: RunMessage }
+  /** The URL of a module whose `start` gives what answers calls. */
+  | { readonly start: { readonly module: string; readonly setup: unknown } }
+  | { readonly call: unknown }
+
+interface RunMessage {
+  readonly feeds: Readonly<Record<string, GraphFeed>>
+  readonly fetches: readonly string[]
+  readonly rows: number
+}
+
+/** A run of the graph there. */
+export interface RemotePass {
+  readonly rows: number
+  /** When it began, in milliseconds since the epoch: the processes' clocks share nothing else. */
+  readonly began: number
+  readonly milliseconds: number
+}
 
 export interface FromProcess {
+  /** Of a run. */
   readonly found?: Readonly<Record<string, HostTensor>>
-  /** When the run began, in milliseconds since the epoch: the processes' clocks share nothing else. */
-  readonly began?: number
-  /** Of the run itself. */
-  readonly milliseconds?: number
+  /** Of a call. */
+  readonly value?: unknown
+  /** The graph's runs, of either. */
+  readonly passes?: readonly RemotePass[]
   readonly error?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string }
 }
 

@@ -23,6 +23,8 @@ export interface PassRecord {
   readonly members?: number
   readonly bytes: number
   readonly milliseconds: number
+  /** When it ended, on this process's clock; default now. */
+  readonly end?: number
   /** Milliseconds that data were on the way to another process, and back: beside `milliseconds`. Default none. */
   readonly way?: Way
 }
@@ -54,8 +56,7 @@ export class Ledger {
   /** Right after the pass. */
   record(pass: PassRecord): void {
     const totals = this.#totals
-    const { rows, layers, way = [0, 0] } = pass
-    const end = performance.now()
+    const { rows, layers, way = [0, 0], end = performance.now() } = pass
     this.#spans.push({ begin: end - pass.milliseconds - way[0] - way[1], end, rows, layers, way })
     if (this.#spans.length > 2 * keptSpans) this.#spans = this.#spans.slice(-keptSpans)
     totals.passes++

@@ -1,6 +1,6 @@
 /** What is drafted while the target still verifies: from the guess that the draft's likeliest line is accepted whole. Pure. */
 import type { CandidateTree } from "../candidate-tree.ts"
-import type { GrownTree } from "./grow.ts"
+import type { PickedTree, ScoredTree } from "./grow.ts"
 
 /** Nodes of the likeliest line, from below the pending token to its end. @param scores of the nodes */
 export function likeliestLine({ parents }: CandidateTree, scores: readonly number[]): number[] {
@@ -14,7 +14,7 @@ export function likeliestLine({ parents }: CandidateTree, scores: readonly numbe
 }
 
 /** What hangs below a first token, as a draft of its own; undefined when it is not there, or nothing hangs below. */
-export function draftBelow({ tokens, parents, scores, guessedBy }: GrownTree, first: number): GrownTree | undefined {
+export function draftBelow({ tokens, parents, scores }: ScoredTree, first: number): PickedTree | undefined {
   const root = parents.findIndex((parent, node) => parent === -1 && tokens[node] === first)
   if (root < 0) return undefined
   const place = new Map([[root, -1]])
@@ -26,6 +26,6 @@ export function draftBelow({ tokens, parents, scores, guessedBy }: GrownTree, fi
     tokens: kept.map((node) => tokens[node]!),
     parents: kept.map((node) => place.get(parents[node]!)!),
     scores: kept.map((node) => scores[node]! - scores[root]!),
-    guessedBy: kept.map((node) => guessedBy[node]!),
+    from: kept,
   }
 }

@@ -7,7 +7,9 @@ import { ropeFrequencies, ropeRow } from "../../models/rope.ts"
 import type { GraphFeed, GraphRunner } from "../../runtime/graph-runner.ts"
 import { draftVocabulary, type OpenedPart, type PartContext, partTensor } from "../method-part.ts"
 import type { DraftCache } from "./draft-cache.ts"
-import type { Guesses } from "./grow.ts"
+import type { ProgramCall, ProgramSetup } from "./draft-program.ts"
+import type { DraftSession } from "./draft-session.ts"
+import type { Guesses, ScoredTree } from "./grow.ts"
 
 /** Rows of one pass. Row i holds the token after position i and that position's feature. */
 export interface DraftRows {
@@ -33,6 +35,8 @@ export interface DraftPart extends OpenedPart {
   readonly sizes: DrafterSizes
   /** Runs the rows and puts them into the cache. */
   run(cache: DraftCache, rows: DraftRows): Promise<readonly PickedRow[]>
+  /** Where its passes run in another process: one that grows drafts there. Default: grown here, pass by pass. */
+  openSession?(): DraftSession
 }
 
 /** @throws E_MODEL_FORMAT when the tensors are not those of such a drafter */
@@ -44,10 +48,38 @@ export async function openDraftPart(context: PartContext, format: WeightFormat =
   const named = [...drafterTensors(sizes)].map(([name, shape]) => [name, partTensor(context, name, shape)] as const)
   const graph = draftGraph({ sizes, tensors: new Map(named), head: target.headRows(vocabulary), format })
   const runner = await context.openGraph(graph)
+  const embed = (tokens: Int32Array) => target.embed(tokens)
+  const openSession = await remoteSessions(runner, { sizes, vocabulary, embed })
   return {
     sizes,
-    run: createRun(sizes, { runner, vocabulary, embed: target.embed }),
+    run: createRun(sizes, { runner, vocabulary, embed }),
+    ...(openSession ? { openSession } : {}),
     dispose: () => runner.dispose(),
+  }
+}
+
+/** Where the graph runs in another process: drafts that grow there. */
+async function remoteSessions(
+  runner: GraphRunner,
+  { sizes, vocabulary, embed }: Pick<DraftPart, "sizes"> & Omit<RunParts, "runner">,
+): Promise<DraftPart["openSession"]> {
+  if (!runner.start) return undefined
+  const setup: ProgramSetup = { sizes, vocabulary, embedding: embed(vocabulary) }
+  const file = import.meta.url.endsWith(".ts") ? "./draft-program.ts" : "./draft-program.js"
+  const call = (await runner.start(new URL(file, import.meta.url), setup)) as (
+    call: ProgramCall,
+  ) => Promise<ScoredTree | undefined>
+  const known = new Set(vocabulary)
+  let opened = 0
+  return () => {
+    const session = opened++
+    return {
+      grow(task) {
+        const tokens = task.rows.tokens.filter((token) => !known.has(token))
+        return call({ session, task, others: { tokens, embedding: embed(Int32Array.from(tokens)) } })
+      },
+      dispose: () => void call({ session, ends: true }).catch(() => {}), // the process may be gone
+    }
   }
 }
 
@@ -65,13 +97,13 @@ function partSizes({ tensors, target }: PartContext): DrafterSizes {
 }
 
 interface RunParts {
-  readonly runner: GraphRunner
+  readonly runner: Pick<GraphRunner, "run">
   /** Token of each row of the head. */
   readonly vocabulary: Int32Array
   embed(tokens: Int32Array): Float32Array
 }
 
-function createRun(sizes: DrafterSizes, { runner, vocabulary, embed }: RunParts): DraftPart["run"] {
+export function createRun(sizes: DrafterSizes, { runner, vocabulary, embed }: RunParts): DraftPart["run"] {
   const { hidden, rope } = sizes
   const [width, half] = [cacheWidth(sizes), rope.dimensions / 2]
   const frequencies = ropeFrequencies(rope)

@@ -34,11 +34,20 @@ export interface GrowOptions {
   run(requests: readonly BlockRequest[]): Promise<readonly Block[] | undefined>
 }
 
-export interface GrownTree extends CandidateTree {
+export interface ScoredTree extends CandidateTree {
   /** Log-probability of the line down to each node, by the drafter. [nodes] */
   readonly scores: readonly number[]
+}
+
+export interface GrownTree extends ScoredTree {
   /** The block that guessed each node. [nodes] */
   readonly guessedBy: readonly Block[]
+}
+
+/** A part of another tree. */
+export interface PickedTree extends ScoredTree {
+  /** Index of each node there. [nodes] */
+  readonly from: readonly number[]
 }
 
 /** Within a block, guesses for a depth do not depend on the tokens above them in the same block. */
@@ -89,7 +98,7 @@ function lineTo(parents: readonly number[], node: number, count: number): number
  * The likeliest nodes, in their order (EAGLE-2 §4.2: re-ranked over all levels). A child is never likelier than its
  * parent, so what is kept is a tree; of equally likely nodes the earlier one stays, so that also holds where they tie.
  */
-export function likeliestNodes({ tokens, parents, scores, guessedBy }: GrownTree, count: number): GrownTree {
+export function likeliestNodes({ tokens, parents, scores }: ScoredTree, count: number): PickedTree {
   const kept = scores
     .map((_, node) => node)
     .sort((a, b) => scores[b]! - scores[a]! || a - b)
@@ -100,6 +109,6 @@ export function likeliestNodes({ tokens, parents, scores, guessedBy }: GrownTree
     tokens: kept.map((node) => tokens[node]!),
     parents: kept.map((node) => place.get(parents[node]!)!),
     scores: kept.map((node) => scores[node]!),
-    guessedBy: kept.map((node) => guessedBy[node]!),
+    from: kept,
   }
 }

@@ -5,7 +5,7 @@ import { speculate } from "../speculate.ts"
 import type { Step } from "../step.ts"
 import type { DraftPart } from "./draft-part.ts"
 import { createFeatureDrafter } from "./feature-drafter.ts"
-import type { TreeShape } from "./tree-shape.ts"
+import type { TreeSpec } from "./tree-shape.ts"
 
 /** What they all take. */
 export interface FeatureOptions extends OptionValues {
@@ -17,11 +17,7 @@ export interface FeatureOptions extends OptionValues {
   readonly overlap?: boolean
 }
 
-export function speculateFeatures(
-  prompt: Prompt,
-  context: Context,
-  shape: () => TreeShape,
-): AsyncGenerator<Step, Completion> {
+export function speculateFeatures(prompt: Prompt, context: Context, shape: TreeSpec): AsyncGenerator<Step, Completion> {
   const { depth, nodes, size, overlap = false } = context.options as FeatureOptions
   const drafter = createFeatureDrafter({
     part: context.part as DraftPart,

@@ -23,6 +23,11 @@ export interface TreeShape {
   goesOn(level: readonly Guess[]): readonly Guess[]
 }
 
+/** A shape as plain data, which can go to another process. */
+export type TreeSpec = Beam | Pick<RankTree, "parents" | "ranks">
+
+export const shapeOf = (spec: TreeSpec): TreeShape => ("ranks" in spec ? staticShape(spec)() : beamShape(spec))
+
 /** Nodes by parent and rank, parents first. */
 export function staticShape({ parents, ranks }: Pick<RankTree, "parents" | "ranks">): () => TreeShape {
   const below = new Map<number, { rank: number; at: number }[]>()

@@ -5,7 +5,6 @@ import { draftCostBySize } from "../../decoding/drafters/draft-cost.ts"
 import { createModelDrafter } from "../../decoding/drafters/model-drafter.ts"
 import type { DraftPart } from "../../decoding/features/draft-part.ts"
 import { createFeatureDrafter } from "../../decoding/features/feature-drafter.ts"
-import { beamShape } from "../../decoding/features/tree-shape.ts"
 import type { Context, Prompt } from "../../decoding/method.ts"
 
 export function sourcesFor(context: Context, { tokens, read }: Prompt): DraftSource[] {
@@ -43,7 +42,7 @@ function modelSource(context: Context): DraftSource {
 
 /** The layer that comes with SmolLM2, as `eagle` has it, in small trees: each place ahead costs a pass of it. */
 function featureSource({ signal, partCost = usualPartCost }: Context, part: DraftPart): DraftSource {
-  const drafter = createFeatureDrafter({ part, shape: () => beamShape(smallBeam), depth: 6, past: 64, signal })
+  const drafter = createFeatureDrafter({ part, shape: smallBeam, depth: 6, past: 64, signal })
   return {
     name: "eagle",
     drafter,

@@ -1,7 +1,6 @@
 /** Dovetail: a deeper feature drafter, on a device of its own, for a target that verifies small trees elsewhere. */
 import { openDraftPart } from "../../decoding/features/draft-part.ts"
 import { type FeatureOptions, speculateFeatures } from "../../decoding/features/speculate-features.ts"
-import { beamShape } from "../../decoding/features/tree-shape.ts"
 import type { Method } from "../../decoding/method.ts"
 
 export const dovetail: Method = {
@@ -43,7 +42,7 @@ export const dovetail: Method = {
   part: { recipe: "dovetail", open: openDraftPart },
   run(prompt, context) {
     const { width } = context.options as Options
-    return speculateFeatures(prompt, context, () => beamShape({ width, least: 0 }))
+    return speculateFeatures(prompt, context, { width, least: 0 })
   },
 }
 

@@ -1,7 +1,7 @@
 /** Speculates with one small layer that continues the target's own features, token by token. */
 import { openDraftPart } from "../../decoding/features/draft-part.ts"
 import { type FeatureOptions, speculateFeatures } from "../../decoding/features/speculate-features.ts"
-import { beamShape, eagleTree, staticShape, type TreeShape } from "../../decoding/features/tree-shape.ts"
+import { eagleTree, type TreeSpec } from "../../decoding/features/tree-shape.ts"
 import type { Method } from "../../decoding/method.ts"
 
 export const eagle: Method = {
@@ -44,11 +44,9 @@ export const eagle: Method = {
   run: (prompt, context) => speculateFeatures(prompt, context, shapeOf(context.options as Options)),
 }
 
-const fixed = staticShape(eagleTree)
-
-function shapeOf({ tree, width, least }: Options): () => TreeShape {
-  if (tree === "static") return fixed
-  return () => beamShape({ width: tree === "chain" ? 1 : width, least: tree === "chain" ? 0 : least })
+function shapeOf({ tree, width, least }: Options): TreeSpec {
+  if (tree === "static") return eagleTree
+  return tree === "chain" ? { width: 1, least: 0 } : { width, least }
 }
 
 interface Options extends FeatureOptions {

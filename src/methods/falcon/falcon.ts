@@ -1,7 +1,7 @@
 /** Speculates with one small layer that continues the target's features several tokens at a time. */
 import { openDraftPart } from "../../decoding/features/draft-part.ts"
 import { type FeatureOptions, speculateFeatures } from "../../decoding/features/speculate-features.ts"
-import { beamShape, staticShape, type TreeShape } from "../../decoding/features/tree-shape.ts"
+import type { TreeSpec } from "../../decoding/features/tree-shape.ts"
 import type { Method } from "../../decoding/method.ts"
 import { falconTree } from "./falcon-tree.ts"
 
@@ -41,13 +41,12 @@ export const falcon: Method = {
   run: (prompt, context) => speculateFeatures(prompt, context, shapeOf(context.options as Options)),
 }
 
-const custom = staticShape(falconTree)
 /** Lines that are less likely end: a pass below them would hardly ever be used. */
 const least = 0.05
 
-function shapeOf({ tree, width }: Options): () => TreeShape {
-  if (tree === "custom") return custom
-  return () => (tree === "chain" ? beamShape({ width: 1, least: 0 }) : beamShape({ width, least }))
+function shapeOf({ tree, width }: Options): TreeSpec {
+  if (tree === "custom") return falconTree
+  return tree === "chain" ? { width: 1, least: 0 } : { width, least }
 }
 
 interface Options extends FeatureOptions {
