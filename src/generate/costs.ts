@@ -18,7 +18,7 @@ export function costsOf(
   const found = {
     draftCost: drafts.model && relativeTime(times(drafts.model), times(target)),
     headCost: timedHeadCost(target.ledger),
-    partCost: drafts.part && relativePass(drafts.part.totals(), times(target)),
+    partCost: drafts.part && relativePass(drafts.part.spansSince(0), times(target)),
   }
   const known = Object.fromEntries(Object.entries(found).filter(([, cost]) => cost !== undefined))
   return { cost: estimateCost(curve, times(target)), ...known }

@@ -1,7 +1,7 @@
 /** What a pass of n rows costs, in passes of one row: from a measured curve, or a guess, and from passes seen since. */
 import { median } from "../tensor/math.ts"
 import { type CostCurve, relativeCost } from "./cost-curve.ts"
-import type { LedgerTotals, SeenTimes } from "./ledger.ts"
+import type { SeenTimes, Span } from "./ledger.ts"
 
 export type RowCost = (rows: number) => number
 
@@ -38,12 +38,14 @@ export function relativeTime(seen: SeenTimes, beside: SeenTimes): number | undef
   return Math.min(ours.length, theirs.length) < fewest ? undefined : median(ours) / median(theirs)
 }
 
-/** The mean pass of a small graph beside a model's pass of one row; undefined before both were seen often enough. */
-export function relativePass({ passes, milliseconds, transferMilliseconds }: LedgerTotals, beside: SeenTimes) {
+/** A small graph's pass of a few rows, beside a model's pass of one; undefined before both were seen often enough. */
+export function relativePass(spans: readonly Span[], beside: SeenTimes): number | undefined {
   const ones = beside.get(1) ?? []
-  if (passes < fewest || ones.length < fewest) return undefined
-  return (milliseconds + transferMilliseconds) / passes / median(ones)
+  const few = spans.filter(({ rows }) => rows <= fewRows).map(({ begin, end }) => end - begin)
+  return Math.min(few.length, ones.length) < fewest ? undefined : median(few) / median(ones)
 }
+/** A level of a small tree. */
+const fewRows = 8
 
 type Correction = readonly [rows: number, factor: number]
 

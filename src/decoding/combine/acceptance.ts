@@ -18,8 +18,8 @@ export interface Evidence {
 /** What is believed of a grade before anything was seen. */
 export type Expectation = (grade: number) => number
 
-/** Tries that an expectation is worth. */
-const trust = 8
+/** Tries that an expectation is worth, of a drafter that may be anything. */
+const usualTrust = 8
 /** Weight of evidence after each further try: about the last fifty count. */
 const memory = 0.98
 const none: Evidence = { accepted: 0, tried: 0 }
@@ -33,7 +33,7 @@ export const withTry = ({ accepted, tried }: Evidence, isAccepted: boolean): Evi
 const caution = 1
 
 /** The share accepted, drawn towards what was expected where little was tried, less what it may be overrated by. */
-export function believed({ accepted, tried }: Evidence, expected: number): number {
+export function believed({ accepted, tried }: Evidence, expected: number, trust = usualTrust): number {
   const all = trust + tried
   const share = (trust * expected + accepted) / all
   return Math.max(0, share - caution * Math.sqrt((share * (1 - share)) / all))
@@ -43,15 +43,15 @@ export function believed({ accepted, tried }: Evidence, expected: number): numbe
  * Grades learn from each other: where fewer tokens come true than expected, all expectations fall by as much. So a text
  * that leads a drafter astray is known after a few tokens, not after a few of each grade.
  */
-export function createAcceptance(expected: Expectation): Acceptance {
+export function createAcceptance(expected: Expectation, trust = usualTrust): Acceptance {
   const grades = new Map<number, Evidence>()
   let all = none
   let hoped = 0 // tokens of `all` that were expected to be accepted
   let places = none
   const scale = () => (trust / 2 + all.accepted) / (trust / 2 + hoped)
   return {
-    chance: (grade) => believed(grades.get(grade) ?? none, Math.min(most, expected(grade) * scale())),
-    overall: () => believed(places, expected(Number.NaN)),
+    chance: (grade) => believed(grades.get(grade) ?? none, Math.min(most, expected(grade) * scale()), trust),
+    overall: () => believed(places, expected(Number.NaN), trust),
     observe(grade, isAccepted) {
       grades.set(grade, withTry(grades.get(grade) ?? none, isAccepted))
       all = withTry(all, isAccepted)

@@ -11,6 +11,8 @@ export interface DraftSource {
   readonly drafter: Drafter
   /** Chance of a token by its grade; by NaN, of one whose grade is not known yet. */
   readonly expected: Expectation
+  /** Tries that the expectation is worth; default a few. More where it was counted for this very target. */
+  readonly trust?: number
   /** Of reading `unread` tokens and drafting `depth` ahead, in passes of the target of one row. Default: not worth counting. */
   cost?(depth: number, unread: number): number
   /** Nodes wanted for each place ahead, of a drafter that branches; default 1. */

@@ -25,7 +25,7 @@ export interface SourceRecord {
 const probing = 0.01
 
 export function createSourceRecord(source: DraftSource): SourceRecord {
-  const acceptance = createAcceptance(source.expected)
+  const acceptance = createAcceptance(source.expected, source.trust)
   const followed = createFollowedDrafts(acceptance)
   const costOf = (drafted: number, unread: number) => source.cost?.(drafted, unread) ?? 0
   let reach = 1 // chance that the line drafted so far in this round is accepted

@@ -1,7 +1,10 @@
 /** Trained heads at work: a target's last state in, lists of guesses for the tokens after the next out. */
 import { ForerunError } from "../../base/errors.ts"
 import { draftVocabulary, type OpenedPart, type PartContext, partTensor } from "../../decoding/method-part.ts"
-import { concat, fusedMatmul, Graph, topK, type Value } from "../../graph/index.ts"
+import { concat, Graph, topK } from "../../graph/index.ts"
+import { linearFormats, type WeightFormat } from "../../models/formats.ts"
+import { matrixOf } from "../../models/linear.ts"
+import { memorySource } from "../../models/memory-source.ts"
 import type { PartTensor } from "../../models/trained-part.ts"
 import { blockBias, blockWeight, type HeadShape, headStates, ownMatrix } from "./heads-graph.ts"
 
@@ -9,8 +12,8 @@ export interface Heads extends OpenedPart {
   readonly shape: HeadShape
   /** How often each guess came true on held-out answers when those above did, by depth and rank. */
   readonly chances: readonly (readonly number[])[]
-  /** Weights that a guess goes through. */
-  readonly weights: number
+  /** Bytes of weights that a guess goes through. */
+  readonly bytes: number
   /** @param final the last kept row's state [hidden]. @returns token ids by head and rank */
   guess(final: Float32Array): Promise<readonly Int32Array[]>
   /** The same for many rows: ids by head, row and rank. */
@@ -21,7 +24,7 @@ export interface Heads extends OpenedPart {
 export const mostRanks = 10
 
 /** @throws E_MODEL_FORMAT when the tensors are no heads for this target */
-export async function openHeads(context: Omit<PartContext, "record">): Promise<Heads> {
+export async function openHeads(context: Omit<PartContext, "record">, format: WeightFormat = "q8"): Promise<Heads> {
   const tensors = withoutPrefix(context.tensors)
   const given = { ...context, tensors }
   const { hidden, vocabulary } = context.target.config
@@ -31,7 +34,7 @@ export async function openHeads(context: Omit<PartContext, "record">): Promise<H
   const ranks = Math.min(mostRanks, size)
   const chances = chancesOf(given, shape, ranks)
   const matrix = () => context.target.headRows(chosen ?? Int32Array.from({ length: vocabulary }, (_, id) => id))
-  const { graph, weights } = buildHeads(given, { shape, size, hidden, ranks, matrix })
+  const { graph, bytes } = buildHeads(given, { shape, size, hidden, ranks, matrix, format })
   const runner = await context.openGraph(graph)
   const guessRows: Heads["guessRows"] = async (finals, rows) => {
     const feed = { type: "float32", shape: [rows, hidden], data: finals } as const
@@ -45,7 +48,7 @@ export async function openHeads(context: Omit<PartContext, "record">): Promise<H
   return {
     shape,
     chances,
-    weights,
+    bytes,
     guessRows,
     guess: async (final) => (await guessRows(final, 1)).map(([list]) => list!),
     dispose: () => runner.dispose(),
@@ -60,35 +63,45 @@ interface HeadsBuild {
   readonly ranks: number
   /** The target's rows for them. */
   readonly matrix: () => Float32Array
+  /** How the matrices that score tokens are held. */
+  readonly format: WeightFormat
 }
 
 /** Input final [rows, hidden]; output indices [heads · rows, ranks], best first. */
-function buildHeads(context: Pick<PartContext, "tensors">, build: HeadsBuild): { graph: Graph; weights: number } {
-  const { shape, size, hidden, ranks, matrix } = build
+function buildHeads(context: Pick<PartContext, "tensors">, build: HeadsBuild): { graph: Graph; bytes: number } {
+  const { shape, size, hidden, ranks, matrix, format } = build
   const graph = new Graph()
-  let weights = 0
-  const weight = (name: string, axes: readonly number[], load: () => Float32Array): Value => {
+  let bytes = 0
+  const stored = (name: string, axes: readonly number[]) => {
     const known = graph.values.get(name)
     if (known) return known
-    weights += axes.reduce((product, axis) => product * axis, 1)
-    return graph.weight(name, "float32", axes, () => bytesOf(load()))
+    const { values } = partTensor(context, name, axes)
+    bytes += values.byteLength
+    return graph.weight(name, "float32", axes, () => bytesOf(values))
   }
-  const stored = (name: string, axes: readonly number[]) =>
-    weight(name, axes, () => partTensor(context, name, axes).values)
+  /** Words are scored with 8-bit rows: a guess that is close may fall another way, and guesses are verified. */
+  const scored = (name: string, values: Float32Array) => {
+    bytes += values.length * (format === "f32" ? 4 : 1)
+    const source = memorySource(new Map([[name, { shape: [size, hidden], values }]]))
+    return linearFormats[format](graph, matrixOf(source, name, [source.tensors.get(name)!], true))
+  }
   const final = graph.input("final", "float32", ["rows", hidden])
   const states = Array.from({ length: shape.heads }, (_, head) =>
     headStates(final, head, shape.blocks, (name) => stored(name, name.endsWith("bias") ? [hidden] : [hidden, hidden])),
   )
-  const transposed = { transB: true }
+  const own = (head: number) => {
+    const name = ownMatrix(head, shape.blocks)
+    return scored(name, partTensor(context, name, [size, hidden]).values)
+  }
   const logits =
     shape.matrix === "shared"
-      ? fusedMatmul(concat(states, 0), weight("matrix", [size, hidden], matrix), transposed)
+      ? scored("matrix", matrix())(concat(states, 0))
       : concat(
-          states.map((z, head) => fusedMatmul(z, stored(ownMatrix(head, shape.blocks), [size, hidden]), transposed)),
+          states.map((z, head) => own(head)(z)),
           0,
         )
   graph.output("indices", topK(logits, graph.constant("int64", [1], [ranks]), ranks).indices)
-  return { graph, weights }
+  return { graph, bytes }
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)

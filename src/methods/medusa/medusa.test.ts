@@ -5,12 +5,13 @@ import { runMethod } from "../../../test/support/method-harness.ts"
 import { openTestPart } from "../../../test/support/test-part.ts"
 import { seeded, type TinyModel, tinyCheckpoint } from "../../../test/support/tiny-model.ts"
 import { rowOf } from "../../../test/support/tiny-runner.ts"
+import type { PartContext } from "../../decoding/method-part.ts"
 import type { PartTensor } from "../../models/trained-part.ts"
 import { loadRunner } from "../../runtime/load-runner.ts"
 import type { SessionRunner } from "../../runtime/model-runner.ts"
 import { autoregressive } from "../autoregressive/autoregressive.ts"
 import { calibrate } from "./calibrate.ts"
-import type { Heads } from "./heads.ts"
+import { type Heads, openHeads } from "./heads.ts"
 import { medusa } from "./medusa.ts"
 import { randomHeads } from "./test-heads.ts"
 
@@ -33,11 +34,14 @@ methodContract(medusa, {
   part: (target) => ({ tensors: randomHeads(target, { words: 20 }) }),
 })
 
+/** Its heads with float32 matrices, whose guesses can be worked out. */
+const exactly = { ...medusa, part: { ...medusa.part!, open: (context: PartContext) => openHeads(context, "f32") } }
+
 describe("heads", () => {
   const checkpoint = tinyCheckpoint(model)
   const { hidden, vocabulary } = checkpoint.config
   const open = async (tensors: ReadonlyMap<string, PartTensor>) =>
-    (await openTestPart(medusa, checkpoint, () => ({ tensors }))) as Heads
+    (await openTestPart(exactly, checkpoint, () => ({ tensors }))) as Heads
   const state = Float32Array.from({ length: hidden }, seeded(2))
   const table = checkpoint.weights.float32("lm_head.weight")
 
@@ -164,7 +168,7 @@ describe("on a tiny model", () => {
     const part = {
       shape: { heads: 3, blocks: 1, matrix: "shared" },
       chances: [[0.9, 0.05], [0.9], [0.9]],
-      weights: 100,
+      bytes: 400,
       async guess(final: Float32Array) {
         seen.push(final)
         const at = states.findIndex((state) => state.every((value, i) => value === final[i]))
@@ -203,7 +207,7 @@ describe("on a tiny model", () => {
     const part = {
       shape: { heads: 2, blocks: 1, matrix: "shared" },
       chances: [[0.6, 0.2], [0.4]],
-      weights: 100,
+      bytes: 400,
       guess: async () => {
         asked++
         return [Int32Array.of(a!, b!), Int32Array.of(c!)]

@@ -94,12 +94,12 @@ function createHeadsDrafter(context: Context, nodes: number | undefined): Drafte
 }
 
 /**
- * What the heads cost beside a plain pass of the target, by weights read: theirs are float32, the target's are taken for
- * a byte each. A number from the sizes alone, so that the same seed has the same steps.
+ * What the heads cost beside a plain pass of the target, by bytes of weights read: the target's are taken for a byte
+ * each. A number from the sizes alone, so that the same seed has the same steps.
  */
 function shareOf(heads: Heads, config: Context["models"]["target"]["config"]): number {
   const { layers, hidden, intermediate, heads: queries, kvHeads, headSize, vocabulary } = config
   const attention = hidden * headSize * (2 * queries + 2 * kvHeads)
   const target = layers * (attention + 3 * hidden * intermediate) + hidden * vocabulary
-  return (4 * heads.weights) / target
+  return heads.bytes / target
 }

@@ -17,8 +17,9 @@ import {
 } from "../../graph/index.ts"
 import { linearFormats, type WeightFormat } from "../formats.ts"
 import { matrixOf } from "../linear.ts"
+import { memorySource } from "../memory-source.ts"
 import type { PartTensor } from "../trained-part.ts"
-import type { TensorInfo, WeightSource } from "../weights.ts"
+import type { WeightSource } from "../weights.ts"
 import { type DrafterWeights, finishLayer, fuse, layerWeights, project, turnRows } from "./layer.ts"
 import { cacheWidth, type DrafterSizes, readsInputs } from "./sizes.ts"
 
@@ -48,7 +49,7 @@ export function draftGraph({ sizes, tensors, head, format }: DraftGraphOptions):
   const balance = fusion ? balanceOf(fusion, hidden) : 1
   const all = new Map(tensors).set("head.weight", { shape: [head.length / hidden, hidden], values: head })
   for (const name of readsInputs) if (all.has(name)) all.set(name, balanced(all.get(name)!, hidden, balance))
-  const weights = weightsIn(graph, partSource(all), format)
+  const weights = weightsIn(graph, memorySource(all), format)
   const pastOf = (name: string) => apartByLayer(graph.input(name, "float32", ["past", cacheWidth(sizes)]), layers)
   const past = { keys: pastOf("pastKeys"), values: pastOf("pastValues") }
   const tables = {
@@ -124,23 +125,5 @@ function weightsIn(graph: Graph, source: WeightSource, format: WeightFormat): Dr
       const { shape } = source.tensors.get(name)!
       return graph.weight(name, "float32", shape, () => source.raw(name))
     },
-  }
-}
-
-/** Tensors in memory as weights of a checkpoint. */
-function partSource(tensors: ReadonlyMap<string, PartTensor>): WeightSource {
-  const infos = [...tensors].map(([name, { shape, values }]): [string, TensorInfo] => [
-    name,
-    { name, shape, type: "F32", bytes: values.byteLength },
-  ])
-  const values = (name: string) => tensors.get(name)!.values
-  return {
-    tensors: new Map(infos),
-    raw(name) {
-      const { buffer, byteOffset, byteLength } = values(name)
-      return new Uint8Array(buffer, byteOffset, byteLength)
-    },
-    float32: (name) => values(name).slice(),
-    close() {},
   }
 }
