@@ -30,12 +30,12 @@ export const paperPlaces: readonly PaperPlace[] = [
 const levels = [1, 1.15, 1.5, 2, 3]
 
 export function placementMap({ method, costs, grid, weights, threads }: PlacementResult): string {
-  const { plain, verify, draftPass, transferPass, rest } = costs
+  const { plain, verify, draftPass, transfer, rest } = costs
   const best = grid.reduce((a, b) => (b.speedup > a.speedup ? b : a))
   const verifyCost = (verify.base + verify.row * best.rows) / (verify.base + verify.row)
   const x = (draft: number) => linearScale(Math.log10(0.01), Math.log10(4), left, width - right)(Math.log10(draft))
   const y = linearScale(1, 6, bottom, top)
-  const place = { passes: 1, deviceRatio: 1, verifyCost, transfer: (best.passes * transferPass + rest) / plain }
+  const place = { passes: 1, deviceRatio: 1, verifyCost, transfer: (transfer + rest) / plain }
   const drafts = Array.from({ length: 60 }, (_, i) => 0.01 * 400 ** (i / 59))
   const curves = levels.map((speedup) => {
     const points = drafts

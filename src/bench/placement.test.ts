@@ -9,11 +9,11 @@ import { targetOf } from "../decoding/part-target.ts"
 import type { GenerateResult } from "../generate/types.ts"
 import { checkpointHash, openCheckpoint } from "../models/files/checkpoint.ts"
 import { writePart } from "../models/trained-part.ts"
-import { judge, measurePlacement } from "./placement.ts"
+import { judge, measurePlacement, type Pair } from "./placement.ts"
 import { placementMap } from "./placement-map.ts"
 import { choiceTable, placementTable } from "./placement-tables.ts"
 
-/** Plain passes take 10 ms, a verification 9 + rows, a pass of the drafter 3 and 1 of way, and 0.5 ms nobody explains. */
+/** Plain passes take 10 ms, a verification 9 + rows, a pass of the drafter 3, a round 1 of way, and 0.5 ms nobody explains. */
 const verify = { base: 9, row: 1 }
 const answer = (tokens: number, timings: object, more: object = {}) =>
   ({
@@ -33,13 +33,23 @@ const drafted = ({
   nodes: number
   tokens: number
 }) => {
-  const [draftMs, transferMs] = [rounds * depth * 3, rounds * depth]
+  const [draftMs, transferMs] = [rounds * depth * 3, rounds]
   const targetMs = rounds * (verify.base + verify.row * (1 + nodes))
   return answer(
     tokens,
     { draftMs, transferMs, targetMs, decodeMs: draftMs + transferMs + targetMs + 0.5 * rounds },
     { speculation: { rounds, drafted: rounds * nodes }, passes: { target: rounds, draft: rounds * depth } },
   )
+}
+
+function slowed({ plain, ours }: Pair, factor: number): Pair {
+  const slow = (one: GenerateResult): GenerateResult => ({
+    ...one,
+    timings: Object.fromEntries(
+      Object.entries(one.timings).map(([name, ms]) => [name, ms * factor]),
+    ) as unknown as GenerateResult["timings"],
+  })
+  return { plain: slow(plain), ours: slow(ours) }
 }
 
 describe("from answers whose times are known", () => {
@@ -53,11 +63,17 @@ describe("from answers whose times are known", () => {
     [[drafted({ rounds: 25, depth: 2, nodes: 3, tokens: 60 })]],
     [[answer(60, { draftMs: 0, transferMs: 0, targetMs: 0, decodeMs: 300 })]],
   ]
-  const plain = [[answer(60, { decodeMs: 600 })]]
-  const { costs, grid, choices } = judge({ plain, found, settings, verify, ratios: [1, 1000] })
+  /** In a slow spell both take three times as long. */
+  const pairsAt = (ms: number) =>
+    found.map((byPrompt, i) =>
+      byPrompt.map((each) =>
+        each.map((ours) => slowed({ plain: answer(60, { decodeMs: ms }), ours }, i === 1 ? 3 : 1)),
+      ),
+    )
+  const { costs, grid, choices } = judge({ pairs: pairsAt(600), settings, verify, ratios: [1, 1000] })
 
   test("costs come apart, and the prediction from them is what was measured", () => {
-    expect(costs).toEqual({ plain: 10, verify, draftPass: 3, transferPass: 1, rest: 0.5 })
+    expect(costs).toEqual({ plain: 10, verify, draftPass: 3, transfer: 1, rest: 0.5 })
     expect(grid.map(({ tokens }) => tokens)).toEqual([1.5, 2.4])
     expect(grid[0]).toMatchObject({ phases: { draft: 3, transfer: 1, verify: 11, rest: expect.closeTo(0.5, 9) } })
     for (const { speedup, predicted } of grid) expect(predicted).toBeCloseTo(speedup, 9)
@@ -67,9 +83,9 @@ describe("from answers whose times are known", () => {
 
   test("nothing is chosen where nothing pays; a fast device for the draft wants more levels", () => {
     const [here, far] = choices
-    expect(here).toEqual({ ratio: 1, depth: 2, rows: 4, speedup: expect.closeTo(24 / 21.5, 9) })
-    expect(far).toMatchObject({ depth: 2, rows: 4, speedup: expect.closeTo(24 / 15.506, 6) })
-    const lazy = judge({ plain: [[answer(60, { decodeMs: 300 })]], found, settings, verify, ratios: [1] })
+    expect(here).toEqual({ ratio: 1, depth: 2, rows: 4, speedup: expect.closeTo(24 / 20.5, 9) })
+    expect(far).toMatchObject({ depth: 2, rows: 4, speedup: expect.closeTo(24 / 14.506, 6) })
+    const lazy = judge({ pairs: pairsAt(300), settings, verify, ratios: [1] })
     expect(lazy.choices).toEqual([{ ratio: 1, depth: 0, rows: 1, speedup: 1 }])
   })
 })
@@ -93,7 +109,7 @@ describe("of a tiny model", () => {
     const common = { model: tiny.path, part: folder, prompts, maxTokens: 8, repetitions: 1, threads: 1 }
     const record = await measurePlacement({ ...common, method: "dovetail", weights: "f32", ratios: [1, 4] })
     expect(record).toMatchObject({ kind: "placement", method: "dovetail", device: "cpu", prompts: 1 })
-    expect(record.grid).toHaveLength(7 + 6 + 5 + 4)
+    expect(record.grid).toHaveLength(6 + 5 + 4 + 3)
     for (const { tokens, rows, nodes, phases } of record.grid) {
       expect(tokens).toBeGreaterThanOrEqual(1)
       expect(rows).toBeLessThanOrEqual(1 + nodes)

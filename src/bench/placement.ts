@@ -64,12 +64,12 @@ export interface PlacementResult extends Source {
   readonly prompts: number
   readonly repetitions: number
   readonly maxTokens: number
-  /** Milliseconds: of plain decoding a token, of a verification, and of a drafter's pass with its way there and back. */
+  /** Milliseconds: of plain decoding a token, a verification, a drafter's pass, and a round's way there and back. */
   readonly costs: {
     readonly plain: number
     readonly verify: VerifyCost
     readonly draftPass: number
-    readonly transferPass: number
+    readonly transfer: number
     readonly rest: number
   }
   readonly grid: readonly PlacementRow[]
@@ -85,7 +85,7 @@ export interface PlacementChoice {
 }
 
 const depths = [1, 2, 3, 5]
-const sizes = [1, 2, 3, 5, 7, 11, 15]
+const sizes = [1, 2, 3, 5, 7, 15]
 const defaults = { maxTokens: 64, repetitions: 3, ratios: [1, 2, 4, 8, 16] }
 
 interface Setting {
@@ -104,24 +104,23 @@ export async function measurePlacement(given: PlacementOptions): Promise<Placeme
   const settings: Setting[] = depths.flatMap((depth) =>
     sizes.filter((nodes) => nodes >= depth).map((nodes) => ({ depth, nodes })),
   )
-  if (table.overlap)
-    settings.push(...settings.filter(({ depth }) => depth <= 3).map((one) => ({ ...one, overlap: true })))
+  // Where drafts are short, a guess that all of one is accepted has a chance.
+  const short = settings.filter(({ depth, nodes }) => depth <= 3 && nodes <= 5)
+  if (table.overlap) settings.push(...short.map((one) => ({ ...one, overlap: true })))
   const model = await (given.openModel ?? (() => open(given)))()
   try {
-    const plain: GenerateResult[][] = prompts.map(() => [])
-    const found = settings.map((): GenerateResult[][] => prompts.map(() => []))
+    const pairs = settings.map((): Pair[][] => prompts.map(() => []))
     const total = repetitions * prompts.length
     for (let turn = 0; turn <= repetitions; turn++)
       for (const [at, prompt] of (turn === 0 ? prompts.slice(0, 1) : prompts).entries()) {
         const ask = (more: object) =>
           model.generate(promptInput(prompt), { maxTokens, temperature: 0, ...more, ...(signal ? { signal } : {}) })
-        const keep = (results: GenerateResult[][], result: GenerateResult) => {
+        for (const [i, setting] of settings.entries()) {
+          // A machine's speed changes from minute to minute: plain decoding stands right beside each setting.
+          const pair = { plain: await ask({}), ours: await ask({ method, options: { size: "fixed", ...setting } }) }
           signal?.throwIfAborted()
-          if (turn > 0) results[at]!.push(result) // the first turn warms up
+          if (turn > 0) pairs[i]![at]!.push(pair) // the first turn warms up
         }
-        keep(plain, await ask({}))
-        for (const [i, setting] of settings.entries())
-          keep(found[i]!, await ask({ method, options: { size: "fixed", ...setting } }))
         if (turn > 0) onProgress?.({ stage: "placement", done: (turn - 1) * prompts.length + at + 1, total })
       }
     const curve = await model.costCurve({ fresh: true, ...(signal ? { signal } : {}) })
@@ -134,7 +133,7 @@ export async function measurePlacement(given: PlacementOptions): Promise<Placeme
       machine: describeMachine(),
       model: summary(model.info),
       ...{ method, weights, threads, device: draftDevice, prompts: prompts.length, repetitions, maxTokens },
-      ...judge({ plain, found, settings, verify, ratios }),
+      ...judge({ pairs, settings, verify, ratios }),
     }
   } finally {
     await model.dispose()
@@ -146,55 +145,62 @@ function open({ model, weights, part, threads, device, offline, signal }: Placem
   return loadModel(model, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)))
 }
 
+/** The same prompt by both, one right after the other. */
+export interface Pair {
+  readonly plain: GenerateResult
+  readonly ours: GenerateResult
+}
+
 interface Measured {
-  readonly plain: readonly (readonly GenerateResult[])[]
   /** By setting, prompt and repetition. */
-  readonly found: readonly (readonly (readonly GenerateResult[])[])[]
+  readonly pairs: readonly (readonly (readonly Pair[])[])[]
   readonly settings: readonly Setting[]
   readonly verify: VerifyCost
   readonly ratios: readonly number[]
 }
 
-/** From measured answers to what the cost model says of them. Pure. */
-export function judge({ plain, found, settings, verify, ratios }: Measured) {
-  /** Medians over repetitions, summed over prompts. */
-  const sum = (results: Measured["plain"], value: (one: GenerateResult) => number) =>
-    results.reduce((all, each) => all + median(each.map(value)), 0)
-  const decoded = ({ tokens }: GenerateResult) => Math.max(0, tokens.length - 1)
-  const plainMs = sum(plain, ({ timings }) => timings.decodeMs) / sum(plain, decoded)
-  const measured = found.map((results) => {
-    const rounds = sum(results, ({ speculation }) => speculation?.rounds ?? 0)
-    const each = (value: (one: GenerateResult) => number) => sum(results, value) / Math.max(1, rounds)
-    const [draft, transfer, whole] = [
-      each(({ timings }) => timings.draftMs ?? 0),
-      each(({ timings }) => timings.transferMs ?? 0),
-      each(({ timings }) => timings.decodeMs),
+const decoded = ({ tokens }: GenerateResult): number => Math.max(0, tokens.length - 1)
+const plainPass = ({ plain }: Pair): number => plain.timings.decodeMs / decoded(plain)
+
+/** From measured answers to what the cost model says of them. Times are compared within their pair. Pure. */
+export function judge({ pairs, settings, verify, ratios }: Measured) {
+  const plain = median(pairs.flat(2).map(plainPass))
+  const measured = pairs.map((byPrompt) => {
+    /** Medians over repetitions, summed over prompts. */
+    const sum = (value: (pair: Pair) => number) => byPrompt.reduce((all, each) => all + median(each.map(value)), 0)
+    const rounds = sum(({ ours }) => ours.speculation?.rounds ?? 0)
+    const each = (value: (one: GenerateResult) => number) => sum(({ ours }) => value(ours)) / Math.max(1, rounds)
+    /** As if plain decoding had always taken its median time. */
+    const time = (value: (one: GenerateResult) => number) =>
+      (sum((pair) => value(pair.ours) / plainPass(pair)) / Math.max(1, rounds)) * plain
+    const [draft, transfer, target, whole] = [
+      time(({ timings }) => timings.draftMs ?? 0),
+      time(({ timings }) => timings.transferMs ?? 0),
+      time(({ timings }) => timings.targetMs ?? 0),
+      time(({ timings }) => timings.decodeMs),
     ]
-    const target = each(({ timings }) => timings.targetMs ?? 0)
     const tokens = each(decoded)
     return {
       ...{ tokens, passes: each(({ passes }) => passes.draft) },
       rows: 1 + each(({ speculation }) => speculation?.drafted ?? 0),
       phases: { draft, transfer, verify: target, rest: whole - draft - transfer - target },
-      speedup: (tokens * plainMs) / whole,
+      speedup: (tokens * plain) / whole,
     }
   })
   const serial = measured.filter((_, i) => !settings[i]!.overlap)
-  const perPass = (phase: "draft" | "transfer") => median(serial.map(({ phases, passes }) => phases[phase] / passes))
-  const [draftPass, transferPass, rest] = [
-    perPass("draft"),
-    perPass("transfer"),
+  const [draftPass, transfer, rest] = [
+    median(serial.map(({ phases, passes }) => phases.draft / passes)),
+    median(serial.map(({ phases }) => phases.transfer)),
     median(serial.map(({ phases }) => phases.rest)),
   ]
-  // A line through all sizes is a little off at one row, which plain decoding is timed at.
-  const plainPass = verify.base + verify.row
   const speed = ({ tokens, passes, rows }: (typeof measured)[number], ratio: number) => {
     const times = {
       draft: (passes * draftPass) / ratio,
-      transfer: passes * transferPass,
-      verify: (verify.base + verify.row * rows) * (plainMs / plainPass),
+      transfer,
+      // The curve has a unit of its own: a row of it is a plain pass.
+      verify: ((verify.base + verify.row * rows) / (verify.base + verify.row)) * plain,
     }
-    return (tokens * plainMs) / (serialRound(times) + rest)
+    return (tokens * plain) / (serialRound(times) + rest)
   }
   const grid = settings.flatMap((setting, i): PlacementRow[] => {
     if (setting.overlap) return []
@@ -214,5 +220,5 @@ export function judge({ plain, found, settings, verify, ratios }: Measured) {
       ? { ratio, depth: best.depth, rows: 1 + best.nodes, speedup }
       : { ratio, depth: 0, rows: 1, speedup: 1 }
   })
-  return { costs: { plain: plainMs, verify, draftPass, transferPass, rest }, grid, choices }
+  return { costs: { plain, verify, draftPass, transfer, rest }, grid, choices }
 }
