@@ -4,7 +4,7 @@ import { tokensFor } from "../methods/dovetail/cost-model.ts"
 import type { PlacementResult } from "./placement.ts"
 
 const [width, height] = [860, 470]
-const [left, right, top, bottom] = [56, 210, 30, height - 56]
+const [left, right, top, bottom] = [56, 210, 56, height - 56]
 const style = `text{font:12px system-ui,sans-serif;fill:#667}.grid{stroke:#8884}.level{fill:none;stroke:#2a6fdb;stroke-width:1.5}
 .even{fill:none;stroke:#2a6fdb;stroke-width:2.5;stroke-dasharray:6 4}.here{fill:#d9642a}.far{fill:none;stroke:#d9642a;stroke-width:1.5}
 .paper{fill:#3b8f5a}`
@@ -44,7 +44,7 @@ export function placementMap({ method, costs, grid, weights, threads }: Placemen
     const path = points.map(([px, py], i) => `${i ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("")
     if (points.length === 0) return "" // beyond the map
     const [px, py] = points.at(-1)!
-    const label = text(px + 8, py + 4, `${speedup.toFixed(2)} times plain`)
+    const label = text(px + 6, py + (py < top + 24 ? -6 : 4), `${speedup.toFixed(2)}×`)
     return element("path", { d: path, class: speedup === 1 ? "even" : "level" }) + label
   })
   const marks = [0.01, 0.03, 0.1, 0.3, 1, 3].map(
@@ -86,7 +86,7 @@ export function placementMap({ method, costs, grid, weights, threads }: Placemen
   const names =
     text((left + width - right) / 2, bottom + 40, "drafting of a round, in plain passes of the target", {
       "text-anchor": "middle",
-    }) + text(left - 44, top - 8, "tokens a round")
+    }) + text(left - 44, top - 12, "tokens a round; lines: speed beside plain decoding")
   const content = [...rows, ...marks, ...curves, ...faster, ...ours, ...papers].join("")
   return svg(
     width,
