@@ -1,5 +1,6 @@
 /** Fills the generated regions of README.md and docs/benchmarks.md. With --check writes nothing, exits 1 when stale. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { auditTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
@@ -30,9 +31,10 @@ import {
 import type { AnyMethod, Paper } from "../src/decoding/method.ts"
 import { resolveOptions } from "../src/decoding/options.ts"
 import { loadMethod, methodNames } from "../src/methods/index.ts"
+import { readPartRecord } from "../src/models/trained-part.ts"
 import { plannedMethods } from "./planned-methods.ts"
 
-const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md"]
+const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md", "docs/train-a-draft.md"]
 /** Files of pictures, drawn from the newest record of a kind. */
 const pictures: readonly [string, (records: readonly BenchRecord[]) => string | undefined][] = [
   ["docs/load.svg", (records) => newest(records, "load").slice(-1).map(loadPicture)[0]],
@@ -69,6 +71,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
   const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
   return {
+    weights: markdown(weightsTable(fileURLToPath(new URL("../weights", import.meta.url)))),
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
     "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
     acceptance: measured(acceptanceTable(records), methodRuns(records)),
@@ -116,9 +119,32 @@ export function methodsTable(methods: readonly AnyMethod[]): Table {
   return { head: ["method", "works today", "promise", "needs", "paper"], rows: [...works, ...rows] }
 }
 
+/** The trained weights that come along, from their own records. */
+export function weightsTable(folder: string): Table {
+  const rows = readdirSync(folder)
+    .sort()
+    .map((recipe) => {
+      const { recipe: settings, metrics, weights } = readPartRecord(join(folder, recipe))
+      const { steps, stepsDone = steps, batch, length, seed } = settings
+      const megabytes = statSync(join(folder, recipe, weights.file)).size / 1e6
+      const { firstLoss, lastLoss, loss: _, ...found } = metrics
+      const said = Object.entries(found).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+      const losses = [firstLoss, lastLoss].map((loss) => (loss === undefined ? "–" : loss.toFixed(2)))
+      return [
+        `[${recipe}](../weights/${recipe}/loss.svg)`,
+        `${stepsDone} steps of ${batch} windows of ${length} tokens, seed ${seed}`,
+        losses.join(" → "),
+        said.join(", "),
+        `${megabytes.toFixed(1)} MB`,
+        `\`${weights.sha256.slice(0, 12)}\``,
+      ]
+    })
+  return { head: ["recipe", "training", "loss", "on held-out answers", "size", "sha256"], rows }
+}
+
 /** Methods with trained weights need a training first, unless weights for SmolLM2 come with the package. */
 function worksToday({ part }: AnyMethod): string {
-  if (part === undefined) return "yes"
+  if (part === undefined || part.optional) return "yes"
   return existsSync(fileURLToPath(new URL(`../weights/${part.recipe}`, import.meta.url)))
     ? "yes, with weights for SmolLM2"
     : "once trained"
