@@ -141,7 +141,8 @@ export async function makeMatrix(): Promise<string> {
           const row = rows.get(name)!
           row[column] = row[column] === "" || row[column] === found ? found : `${row[column]}; ${found}`
         }
-        const isUntrained = (await loadMethod(method)).part !== undefined
+        const { part: needs } = await loadMethod(method)
+        const isUntrained = needs !== undefined && needs.wanted === undefined
         if (isUntrained && draft !== target.path) continue // its drafts come from random weights either way
         const way = await wayOf(model, method)
         put("drafts accepted", isUntrained ? "random weights" : await acceptsDrafts(model, way))

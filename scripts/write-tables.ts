@@ -144,7 +144,7 @@ export function weightsTable(folder: string): Table {
 
 /** Methods with trained weights need a training first, unless weights for SmolLM2 come with the package. */
 function worksToday({ part }: AnyMethod): string {
-  if (part === undefined || part.optional) return "yes"
+  if (part?.wanted || part === undefined) return "yes"
   return existsSync(fileURLToPath(new URL(`../weights/${part.recipe}`, import.meta.url)))
     ? "yes, with weights for SmolLM2"
     : "once trained"

@@ -4,13 +4,14 @@ import type { Graph } from "../graph/index.ts"
 import type { ModelConfig } from "../models/config.ts"
 import type { PartRecord, PartTensor } from "../models/trained-part.ts"
 import type { GraphRunner } from "../runtime/graph-runner.ts"
+import type { OptionValues } from "./method.ts"
 
 /** What a method says of the trained weights that it needs. */
 export interface PartNeeds {
   /** The recipe that makes them: `forerun train <recipe>`. */
   readonly recipe: string
-  /** The method runs without them too: where there are none for this target, `Context.part` is not there. */
-  readonly optional?: boolean
+  /** Whether they are wanted with these options; without them `Context.part` is not there. Default: always. */
+  wanted?(options: OptionValues): boolean
   /** Called once for each loaded model; what it gives arrives in every run as `Context.part`. */
   open(context: PartContext): Promise<OpenedPart>
 }

@@ -196,7 +196,7 @@ export class Engine {
     const target = this.runner.forRun()
     const models = { target, ...(draft ? { draft: draft.runner } : {}) }
     checkNeeds(method, models)
-    const trained = await this.parts.of(method)
+    const trained = await this.parts.of(method, options)
     const sampling = validateSampling(given, config.vocabulary)
     const wanted = integer("maxTokens", given.maxTokens ?? 256, 1, 2 ** 31)
     const logprobs = given.logprobs === undefined ? undefined : integer("logprobs", given.logprobs, 0, 20)

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { ForerunError } from "../base/errors.ts"
-import type { AnyMethod } from "../decoding/method.ts"
+import type { AnyMethod, OptionValues } from "../decoding/method.ts"
 import type { OpenedPart, PartNeeds } from "../decoding/method-part.ts"
 import { targetOf } from "../decoding/part-target.ts"
 import type { Checkpoint } from "../models/files/checkpoint.ts"
@@ -40,9 +40,11 @@ export class TrainedParts {
   }
 
   /** @throws E_DRAFT when there are no weights for this method and target; E_MODEL_FORMAT */
-  async of({ name, part: needs }: Pick<AnyMethod, "name" | "part">): Promise<TrainedPart | undefined> {
-    if (needs === undefined) return undefined
-    if (needs.optional && !(await this.#fits(needs))) return undefined
+  async of(
+    { name, part: needs }: Pick<AnyMethod, "name" | "part">,
+    options: OptionValues = {},
+  ): Promise<TrainedPart | undefined> {
+    if (needs === undefined || needs.wanted?.(options) === false) return undefined
     const known = this.#opened.get(name)
     if (known) return known
     const opened = this.#open(name, needs)
@@ -54,16 +56,6 @@ export class TrainedParts {
   async dispose(): Promise<void> {
     for (const opened of this.#opened.values()) await (await opened.catch(() => undefined))?.part.dispose()
     this.#opened.clear()
-  }
-
-  /** Whether there are such weights for this target. */
-  async #fits({ recipe }: PartNeeds): Promise<boolean> {
-    const { checkpoint, folder } = this.#host
-    const found = findPart(recipe, folder)
-    if (found === undefined) return false
-    const { method, target } = readPartRecord(found)
-    // Hashing a large file takes seconds: names that differ say it at once.
-    return method === recipe && target.name === checkpoint.name && target.sha256 === (await contentHash(checkpoint))
   }
 
   async #open(method: string, { recipe, open }: PartNeeds): Promise<TrainedPart> {

@@ -44,13 +44,15 @@ test("without records the tables say so", async () => {
     "load",
     "method-speed",
     "perplexity",
+    "placement",
+    "placement-choices",
     "profile",
     "race",
     "rank",
     "rank-sweep",
     "speed",
   ]
-  expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods"].sort())
+  expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods", "weights"].sort())
   for (const name of measured) expect(regions[name]).toBe("Not measured yet.")
 })
 

@@ -49,7 +49,7 @@ describe("with the target itself and rows nearly for nothing", () => {
 
 describe("with a layer over features that knows nothing, and rows nearly for nothing", () => {
   methodContract(cheaply(auto), {
-    optionSets: [{ draftLength: 5, treeSize: 9 }],
+    optionSets: [{ draftLength: 5, treeSize: 9, layer: true }],
     part: randomDrafter({ span: 1, fusion: "plain" }),
   })
 })

@@ -15,10 +15,15 @@ export const auto: Method = {
   prediction: "used",
   options: {
     draftLength: { type: "integer", default: 64, low: 1, high: 127, description: "longest line of a draft in tokens" },
+    layer: {
+      type: "boolean",
+      default: false,
+      description: "draft with EAGLE's layer too, where one was trained for the target",
+    },
     treeSize: { type: "integer", default: 64, low: 1, high: 127, description: "most tokens of a draft" },
   },
   trained: false,
-  part: { recipe: "eagle", open: openDraftPart, optional: true },
+  part: { recipe: "eagle", open: openDraftPart, wanted: ({ layer }) => layer === true },
   run(prompt, context) {
     const { draftLength, treeSize } = context.options as Options
     const drafter = combineDrafters(sourcesFor(context, prompt), context.cost)
