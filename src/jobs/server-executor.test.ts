@@ -89,12 +89,12 @@ test("bodies arrive as they were written, with the defaults, the server's model 
 })
 
 describe("failures", () => {
-  const answerWith = (status: number, times: number, body: unknown = { error: { message: "no" } }) => {
+  const answerWith = (status: number, times: number, body: unknown = { error: { message: "no" } }, delay = 0) => {
     let left = times
     server.hook = (request, response) => {
       if (!String(request.body.prompt).endsWith("question 5") || left-- <= 0) return false
       response.statusCode = status
-      response.end(JSON.stringify(body))
+      setTimeout(() => response.end(JSON.stringify(body)), delay)
       return true
     }
   }
@@ -120,7 +120,7 @@ describe("failures", () => {
   })
 
   test.each([401, 404, 429])("%i for good stops the job, which can be resumed", async (status) => {
-    answerWith(status, 99)
+    answerWith(status, 99, {}, 100) // others are answered meanwhile
     const out = join(folder, `stopped ${status}.jsonl`)
     const signal = new AbortController().signal
     const attempt = () =>
