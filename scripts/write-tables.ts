@@ -132,7 +132,7 @@ export function weightsTable(folder: string): Table {
       const losses = [firstLoss, lastLoss].map((loss) => (loss === undefined ? "–" : loss.toFixed(2)))
       return [
         `[${recipe}](../weights/${recipe}/loss.svg)`,
-        `${stepsDone} steps of ${batch} windows of ${length} tokens, seed ${seed}`,
+        `${stepsDone} steps of ${batch} ${length ? `windows of ${length} tokens` : "rows"}, seed ${seed}`,
         losses.join(" → "),
         said.join(", "),
         `${megabytes.toFixed(1)} MB`,
