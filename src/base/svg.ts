@@ -24,6 +24,9 @@ export const line = (x1: number, y1: number, x2: number, y2: number, className: 
 export const svg = (width: number, height: number, title: string, content: string): string =>
   element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title }, content)
 
+/** The same as a file of its own. */
+export const standalone = (markup: string): string => markup.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')
+
 export type Scale = (value: number) => number
 
 export const linearScale =

@@ -1,5 +1,5 @@
 /** Where drafting on another device pays, as a map: tokens a round against the time of drafting, in plain passes. */
-import { element, escapeText, line, linearScale, svg, text } from "../base/svg.ts"
+import { element, escapeText, line, linearScale, standalone, svg, text } from "../base/svg.ts"
 import { tokensFor } from "../methods/dovetail/cost-model.ts"
 import type { PlacementResult } from "./placement.ts"
 
@@ -88,10 +88,7 @@ export function placementMap({ method, costs, grid, weights, threads }: Placemen
       "text-anchor": "middle",
     }) + text(left - 44, top - 12, "tokens a round; lines: speed beside plain decoding")
   const content = [...rows, ...marks, ...curves, ...faster, ...ours, ...papers].join("")
-  return svg(
-    width,
-    height,
-    "Where drafting on another device pays",
-    `<style>${style}</style>${keys}${names}${content}`,
-  ).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')
+  return standalone(
+    svg(width, height, "Where drafting on another device pays", `<style>${style}</style>${keys}${names}${content}`),
+  )
 }

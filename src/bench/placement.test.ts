@@ -1,14 +1,9 @@
 /** The device report: phases and predictions from answers whose times are known, and a run of a tiny model. */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { rmSync } from "node:fs"
 import { afterAll, describe, expect, test } from "vitest"
-import { randomDrafter } from "../../test/support/drafter-part.ts"
+import { writeRandomParts } from "../../test/support/random-parts.ts"
 import { makeTinyFolder } from "../../test/support/tiny-folder.ts"
-import { targetOf } from "../decoding/part-target.ts"
 import type { GenerateResult } from "../generate/types.ts"
-import { checkpointHash, openCheckpoint } from "../models/files/checkpoint.ts"
-import { writePart } from "../models/trained-part.ts"
 import { judge, measurePlacement, type Pair } from "./placement.ts"
 import { placementMap } from "./placement-map.ts"
 import { choiceTable, placementTable } from "./placement-tables.ts"
@@ -91,20 +86,15 @@ describe("from answers whose times are known", () => {
 })
 
 describe("of a tiny model", () => {
-  const folder = mkdtempSync(join(tmpdir(), "forerun-placement-"))
+  let folder: string | undefined
   const tiny = makeTinyFolder()
   afterAll(() => {
     tiny.remove()
-    rmSync(folder, { recursive: true, force: true })
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
   })
 
   test("every budget is run, the tables say each, the map shows each", async () => {
-    const checkpoint = openCheckpoint(tiny.path)
-    const { tensors } = randomDrafter({ span: 1, fusion: "dynamic", layers: 1 })(targetOf(checkpoint))
-    const all = [...tensors].map(([name, tensor]) => ({ name, ...tensor, type: "F32" as const }))
-    const target = { sha256: await checkpointHash(checkpoint) }
-    await writePart(folder, all, { method: "dovetail", target, recipe: {}, metrics: {} })
-    checkpoint.close()
+    folder = await writeRandomParts(tiny.path)
     const prompts = [{ id: 1, prompt: { text: "abc" } }]
     const common = { model: tiny.path, part: folder, prompts, maxTokens: 8, repetitions: 1, threads: 1 }
     const record = await measurePlacement({ ...common, method: "dovetail", weights: "f32", ratios: [1, 4] })

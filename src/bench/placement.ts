@@ -1,6 +1,5 @@
 /** Where a round's time goes when one device drafts and another verifies, and which budget and depth would pay there. */
 import { ForerunError } from "../base/errors.ts"
-import { loadModel } from "../generate/load.ts"
 import type { Model } from "../generate/model.ts"
 import type { GenerateResult } from "../generate/types.ts"
 import { fitVerifyCost, type RoundTimes, serialRound, type VerifyCost } from "../methods/dovetail/cost-model.ts"
@@ -9,7 +8,7 @@ import type { WeightFormat } from "../models/formats.ts"
 import type { Device, Placement } from "../runtime/devices.ts"
 import { describeMachine, describeSource, type Machine, type Source } from "./machine.ts"
 import { defaultPrompts, promptInput } from "./prompts.ts"
-import { summary } from "./run-bench.ts"
+import { openModel, summary } from "./run-bench.ts"
 import { median } from "./statistics.ts"
 import type { BenchProgress, BenchPrompt, ModelSummary } from "./types.ts"
 
@@ -107,7 +106,7 @@ export async function measurePlacement(given: PlacementOptions): Promise<Placeme
   // Where drafts are short, a guess that all of one is accepted has a chance.
   const short = settings.filter(({ depth, nodes }) => depth <= 3 && nodes <= 5)
   if (table.overlap) settings.push(...short.map((one) => ({ ...one, overlap: true })))
-  const model = await (given.openModel ?? (() => open(given)))()
+  const model = await (given.openModel ?? (() => openModel(given)))()
   try {
     const pairs = settings.map((): Pair[][] => prompts.map(() => []))
     const total = repetitions * prompts.length
@@ -138,11 +137,6 @@ export async function measurePlacement(given: PlacementOptions): Promise<Placeme
   } finally {
     await model.dispose()
   }
-}
-
-function open({ model, weights, part, threads, device, offline, signal }: PlacementOptions): Promise<Model> {
-  const given = { weights, part, threads, device, offline, signal }
-  return loadModel(model, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)))
 }
 
 /** The same prompt by both, one right after the other. */

@@ -36,7 +36,7 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchResult>
     if (!peerNames.includes(name))
       throw new ForerunError("E_OPTION", `there is no peer "${name}" (peers: ${peerNames.join(", ")})`)
   const tell = (stage: string) => (done: number, total: number) => options.onProgress?.({ stage, done, total })
-  const model = await (options.openModel ?? (() => open(options)))()
+  const model = await (options.openModel ?? (() => openModel(options)))()
   try {
     const measured =
       methods.length > 0
@@ -84,7 +84,8 @@ export const summary = ({ name, path, architecture, adapter }: ModelInfo): Model
   ...(adapter ? { adapter: `${adapter.method} ${adapter.sha256.slice(0, 8)}` } : {}),
 })
 
-const open = ({
+/** A model as a measurement asks for it. */
+export const openModel = ({
   model,
   weights,
   draft,

@@ -1,5 +1,5 @@
 /** The loss of a run as a picture: each step faintly, a running mean, and the validations. */
-import { element, escapeText, line, linearScale, svg, text, ticks } from "../base/svg.ts"
+import { element, escapeText, line, linearScale, standalone, svg, text, ticks } from "../base/svg.ts"
 
 export interface Curve {
   /** Of each step, from the first. */
@@ -50,12 +50,14 @@ export function lossCurve({ losses, validations, metric }: Curve): string {
   const names =
     text(left, 18, isLoss ? "loss; dots: validation" : `loss; dots: ${metric}`) +
     text(width - right, bottom + 38, "step", { "text-anchor": "end" })
-  return svg(
-    width,
-    height,
-    "Loss by step",
-    `<style>${style}</style>${grid.join("")}${below.join("")}${path(clipped, "faint")}${path(smooth, "line")}${dots.join("")}${names}`,
-  ).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')
+  return standalone(
+    svg(
+      width,
+      height,
+      "Loss by step",
+      `<style>${style}</style>${grid.join("")}${below.join("")}${path(clipped, "faint")}${path(smooth, "line")}${dots.join("")}${names}`,
+    ),
+  )
 }
 
 /** Means over the last `span` values. */

@@ -1,5 +1,5 @@
 /** When each device worked, as a picture: a lane for each role, in strips from top to bottom. */
-import { element, line, linearScale, svg, text, ticks } from "../../base/svg.ts"
+import { element, line, linearScale, standalone, svg, text, ticks } from "../../base/svg.ts"
 import type { TimelineSpan } from "../../generate/phases.ts"
 
 const width = 960
@@ -35,12 +35,9 @@ export function timelinePicture(spans: readonly TimelineSpan[], title: string): 
       text(left + 190 * i + 18, 14, name!),
   )
   const content = keys.join("") + text(left + 590, 14, `${title}${rest}`) + drawn.join("")
-  return svg(
-    width,
-    top + strips * stripHeight,
-    `When each device worked: ${title}`,
-    `<style>${style}</style>${content}`,
-  ).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"')
+  return standalone(
+    svg(width, top + strips * stripHeight, `When each device worked: ${title}`, `<style>${style}</style>${content}`),
+  )
 }
 
 interface Strip {

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto"
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { replaceFile } from "../../base/write-text.ts"
 import { ioError } from "../../store/io-error.ts"
 import { ApiError } from "../api-error.ts"
 
@@ -17,12 +18,6 @@ export interface FileRecord {
 }
 
 export const newId = (kind: string): string => `${kind}${randomUUID().replaceAll("-", "")}`
-
-/** Whole or not at all: a process that ends in the middle leaves the old one. */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  await writeFile(`${path}.partial`, content)
-  await rename(`${path}.partial`, path)
-}
 
 /** What every JSON file of a folder holds; those that hold none are passed over. */
 export async function readRecords<T>(folder: string): Promise<T[]> {
