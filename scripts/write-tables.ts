@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { draftsTable } from "../src/bench/drafts-tables.ts"
 import { auditTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
 import { placementMap } from "../src/bench/placement-map.ts"
@@ -64,16 +65,20 @@ export function fillRegions(document: string, regions: Regions): string {
   return text
 }
 
+const nameOf = ({ method, setting }: { method: string; setting: string }) => `${method} ${setting}`
+
 export async function makeRegions(records: readonly BenchRecord[]): Promise<Regions> {
   const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
   const ranks = newest(records, "rank", undefined, ({ data }) => data)
   const races = newest(records, "race", undefined, ({ data }) => data)
   const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
+  const drafts = newest(records, "drafts", undefined, ({ temperature, rows }) => [temperature, rows.map(nameOf)])
   const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
   return {
     weights: markdown(weightsTable(fileURLToPath(new URL("../weights", import.meta.url)))),
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
     "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
+    drafts: measured(draftsTable(drafts), drafts),
     acceptance: measured(acceptanceTable(records), methodRuns(records)),
     certificates: measured(certificateTable(records), newest(records, "certificate")),
     speed: measured(speedTable(records), withPeers(records)),

@@ -22,12 +22,13 @@ test("guesses come from the longest context that was seen, the most frequent fir
 
 test("rounds of a line and of a tree", () => {
   const table = new NgramTable(4, texts)
-  const answers = [{ id: 1, source: "t", prompt: [8], answer: [1, 2, 3, 5] }]
+  const answer = { id: 1, source: "t", prompt: [8], answer: [1, 2, 3, 5] }
   // Behind 1: 2 and 3 come true, the line goes on with 4 (seen as often as 5): two accepted and 5, one round of 3 tokens.
-  expect(floorOf(table, answers, { nodes: 3, width: 1 })).toBe(3)
-  expect(floorOf(table, answers, { nodes: 1, width: 1 })).toBe(3 / 2)
+  expect(floorOf(table, answer, { nodes: 3, width: 1 })).toEqual({ tokens: 3, rounds: 1 })
+  expect(floorOf(table, answer, { nodes: 1, width: 1 })).toEqual({ tokens: 3, rounds: 2 })
   // With both guesses behind 3 the answer ends in the draft: still one round, of its three tokens.
-  expect(floorOf(table, answers, { nodes: 4, width: 2 })).toBe(3)
-  expect(floorOf(table, [{ id: 2, source: "t", prompt: [8], answer: [7, 7, 7, 7] }], { nodes: 4, width: 2 })).toBe(1)
-  expect(floorOf(table, [], { nodes: 4, width: 2 })).toBe(1)
+  expect(floorOf(table, answer, { nodes: 4, width: 2 })).toEqual({ tokens: 3, rounds: 1 })
+  const strange = { id: 2, source: "t", prompt: [8], answer: [7, 7, 7, 7] }
+  expect(floorOf(table, strange, { nodes: 4, width: 2 })).toEqual({ tokens: 3, rounds: 3 })
+  expect(floorOf(table, { ...strange, answer: [7] }, { nodes: 4, width: 2 })).toEqual({ tokens: 0, rounds: 0 })
 })

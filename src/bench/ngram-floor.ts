@@ -61,21 +61,23 @@ export interface FloorTree {
   readonly width: number
 }
 
-/** Committed tokens a round over greedy answers, each verified as a decoder would: rounds of all answers together. */
-export function floorOf(table: NgramTable, answers: readonly RecordedAnswer[], tree: FloorTree): number {
-  let [tokens, rounds] = [0, 0]
-  for (const { prompt, answer } of answers) {
-    const text = [...prompt, ...answer]
-    let at = prompt.length + 1 // the first token comes out of the prompt's pass
-    while (at < text.length) {
-      const drafts = new Set(continuations(table, text.slice(0, at), tree).map((node) => node.text.slice(at).join()))
-      let accepted = 0
-      while (at + accepted < text.length && drafts.has(text.slice(at, at + accepted + 1).join())) accepted++
-      const committed = Math.min(accepted + 1, text.length - at)
-      tokens += committed
-      rounds++
-      at += committed
-    }
+export interface FloorRounds {
+  /** Committed over all rounds. */
+  readonly tokens: number
+  readonly rounds: number
+}
+
+/** An answer decoded with the table's drafts, each verified as a decoder would. */
+export function floorOf(table: NgramTable, { prompt, answer }: RecordedAnswer, tree: FloorTree): FloorRounds {
+  const text = [...prompt, ...answer]
+  const start = prompt.length + 1 // the first token comes out of the prompt's pass
+  let [at, rounds] = [start, 0]
+  while (at < text.length) {
+    const drafts = new Set(continuations(table, text.slice(0, at), tree).map((node) => node.text.slice(at).join()))
+    let accepted = 0
+    while (at + accepted < text.length && drafts.has(text.slice(at, at + accepted + 1).join())) accepted++
+    at = Math.min(at + accepted + 1, text.length)
+    rounds++
   }
-  return rounds === 0 ? 1 : tokens / rounds
+  return { tokens: Math.max(0, text.length - start), rounds }
 }

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import type { ConcurrencyResult } from "./concurrency.ts"
+import type { DraftsResult } from "./drafts.ts"
 import type { AuditRecord, EvaluationRecord } from "./evaluation.ts"
 import type { JobResult } from "./job.ts"
 import type { LoadResult } from "./load.ts"
@@ -22,6 +23,7 @@ export type MeasuredRecord =
   | BenchResult
   | CertificateRecord
   | ConcurrencyResult
+  | DraftsResult
   | LoadResult
   | JobResult
   | PerplexityResult
@@ -49,6 +51,12 @@ export function recordName(record: BenchRecord): string {
     bench: () => `${(record as BenchResult).weights}-${threads(record)}${benchName(record as BenchResult)}`,
     certificate: () => certificateName(record as CertificateRecord),
     concurrency: () => `${(record as ConcurrencyResult).weights}-${threads(record)}`,
+    drafts: () => {
+      const { weights, temperature, maxTokens, rows, prompts } = record as DraftsResult
+      const methods = [...new Set(rows.filter(({ identical }) => identical !== undefined).map(({ method }) => method))]
+      const tasks = Object.keys(prompts).length
+      return `${weights}-${methods.join("-")}-${tasks}-tasks-${maxTokens}-tokens-temperature-${temperature}`
+    },
     load: () =>
       `${(record as LoadResult).weights}-${threads(record)}-${(record as LoadResult).rows.at(-1)!.clients}-clients`,
     job: () => {

@@ -93,6 +93,26 @@ export function costRatio(pairs: readonly CostPair[], seed = 0): Interval | unde
   return { median: found, low: quantile(ratios, 0.025), high: quantile(ratios, 0.975) }
 }
 
+/** A ratio of sums, and its 95 % interval when what is summed over is drawn again. */
+export interface Pooled {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+/** Sum of what is above over the sum of what is below; 1 where that is nothing. Pairs are resampled whole. */
+export function pooledRatio(pairs: readonly (readonly [above: number, below: number])[], seed = 0): Pooled {
+  const ratio = (chosen: typeof pairs) => {
+    const below = chosen.reduce((sum, pair) => sum + pair[1], 0)
+    return below === 0 ? 1 : chosen.reduce((sum, pair) => sum + pair[0], 0) / below
+  }
+  const random = createRandom(seed).fork("bootstrap")
+  const drawnRatios = Array.from({ length: resamples }, () =>
+    ratio(pairs.map(() => pairs[draw(pairs.length, random)]!)),
+  ).sort((a, b) => a - b)
+  return { value: ratio(pairs), low: quantile(drawnRatios, 0.025), high: quantile(drawnRatios, 0.975) }
+}
+
 /** A share of successes and its 95 % score interval (Wilson, 1927), which stays inside 0 to 1. */
 export interface Share {
   readonly right: number

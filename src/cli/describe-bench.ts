@@ -1,4 +1,5 @@
 /** What `forerun bench` measured, as tables for people. */
+import { draftsTable } from "../bench/drafts-tables.ts"
 import { loadTable } from "../bench/load.ts"
 import { choiceTable, placementTable } from "../bench/placement-tables.ts"
 import type { MeasuredRecord } from "../bench/record.ts"
@@ -21,6 +22,7 @@ export function describeRecord(record: MeasuredRecord): string {
   if (record.kind === "bench") return describeBench(record)
   if (record.kind === "placement")
     return `${record.model.name}\n\n${shown(placementTable([record]))}\n\n${shown(choiceTable([record]))}\n`
+  if (record.kind === "drafts") return `${record.model.name}\n\n${shown(draftsTable([record]))}\n`
   const made = {
     certificate: certificateTable,
     concurrency: concurrencyTable,

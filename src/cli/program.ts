@@ -286,6 +286,12 @@ export function createProgram(onCode: (code: number) => void): Command {
     )
     .option("--ratios <n,m,…>", "with --method: how much faster the draft's device is; default 1,2,4,8,16", integers)
     .option("--map <file.svg>", "with --method: a picture of where it pays")
+    .option(
+      "--drafts <file>",
+      'how far drafts come true, counted: JSON lines {"method", "setting", "options", "part"}; with --methods, only theirs',
+    )
+    .option("--temperature <t>", "with --drafts: draw the answers (default 0: greedy)", number)
+    .option("--data <answers>", "with --drafts: what drafters were trained on, for the floors of its n-grams", list)
     .option("--concurrency <n,m,…>", "tokens a second of so many sequences at the same time: 1,2,4,8,16", integers)
     .option("--job <file>", "a job in the batch format, with and without what batch-llm does; repeatable", list)
     .option("--cost-curve", "measure what a pass of n rows costs")

@@ -41,6 +41,7 @@ test("without records the tables say so", async () => {
     "concurrency",
     "cost-curve",
     "job",
+    "drafts",
     "load",
     "method-speed",
     "perplexity",

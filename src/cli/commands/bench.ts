@@ -2,18 +2,22 @@
 
 import { writeText } from "../../base/write-text.ts"
 import { measureConcurrency } from "../../bench/concurrency.ts"
+import { readDraftSettings } from "../../bench/draft-settings.ts"
+import { measureDrafts } from "../../bench/drafts.ts"
 import { guarded } from "../../bench/guarded.ts"
 import { measureJob } from "../../bench/job.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
 import { measurePlacement } from "../../bench/placement.ts"
 import { placementMap } from "../../bench/placement-map.ts"
 import { measureProfile } from "../../bench/profile.ts"
+import { defaultPrompts } from "../../bench/prompts.ts"
 import { type MeasuredRecord, resultsFolder, saveRecord } from "../../bench/record.ts"
 import { writeReport } from "../../bench/report/page.ts"
 import { runBench } from "../../bench/run-bench.ts"
 import { measureStartUp } from "../../bench/start-up.ts"
-import type { BenchProgress, PeerName } from "../../bench/types.ts"
+import type { BenchProgress, BenchPrompt, PeerName } from "../../bench/types.ts"
 import { findModel } from "../../store/find.ts"
+import { readAnswers } from "../../train/answers.ts"
 import { createReporter } from "../bench-progress.ts"
 import { describeRecord } from "../describe-bench.ts"
 import type { EngineFlags } from "../flags.ts"
@@ -37,6 +41,9 @@ interface Flags extends EngineFlags {
   readonly costCurve?: boolean
   readonly perplexity?: string
   readonly method?: string
+  readonly drafts?: string
+  readonly temperature?: number
+  readonly data?: readonly string[]
   readonly ratios?: readonly number[]
   readonly map?: string
   readonly startUp?: boolean
@@ -64,6 +71,11 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
     ["--map", flags.map],
   ] as const)
     if (value !== undefined && flags.method === undefined) throw usageError(`${name} goes with --method`)
+  for (const [name, value] of [
+    ["--temperature", flags.temperature],
+    ["--data", flags.data],
+  ] as const)
+    if (value !== undefined && flags.drafts === undefined) throw usageError(`${name} goes with --drafts`)
   const interrupt = catchInterrupt()
   const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
@@ -98,6 +110,7 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
     const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
     wanted.push(() => measurePlacement({ ...given, ...watch, method: placement }))
   }
+  if (flags.drafts !== undefined) return [...wanted, await draftsMeasurement(flags.drafts, flags, { watch, prompts })]
   const asked = [methods?.length, flags.job ? undefined : peer, costCurve, placement === undefined ? files : undefined]
   if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const { model, weights, draft, draftWeights, part, adapter, threads, device, offline, maxTokens, repetitions } = rest
@@ -130,6 +143,21 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
     }),
   )
   return wanted
+}
+
+async function draftsMeasurement(
+  file: string,
+  flags: Flags,
+  { watch, prompts = defaultPrompts }: { readonly watch: Watch; readonly prompts: readonly BenchPrompt[] | undefined },
+): Promise<Measurement> {
+  const { model, weights, threads, part, adapter, offline, maxTokens, temperature, methods, data = [] } = flags
+  const all = readDraftSettings(await readText(file), file)
+  const settings = methods ? all.filter(({ method }) => methods.includes(method)) : all
+  if (settings.length === 0) throw usageError(`${file} has no setting of ${methods?.join() ?? "any method"}`)
+  const engine = Object.entries({ model, weights, threads, part, adapter, offline, maxTokens, temperature })
+  const given = Object.fromEntries(engine.filter(([, value]) => value !== undefined))
+  const texts = data.length === 0 ? [] : readAnswers(data).training.map(({ prompt, answer }) => [...prompt, ...answer])
+  return () => measureDrafts({ ...given, ...watch, settings, prompts, training: texts })
 }
 
 /** What a model costs by itself: perplexity by format, start-up, several sequences, and where a step's time goes. */

@@ -2,7 +2,7 @@
 import { combineDrafters } from "../../decoding/combine/combine-drafters.ts"
 import { fixedBudget } from "../../decoding/draft-budget.ts"
 import { openDraftPart } from "../../decoding/features/draft-part.ts"
-import type { Method, OptionValues } from "../../decoding/method.ts"
+import type { Context, Method, OptionValues } from "../../decoding/method.ts"
 import { speculate } from "../../decoding/speculate.ts"
 import { sourcesFor } from "./sources.ts"
 
@@ -21,12 +21,19 @@ export const auto: Method = {
       description: "draft with EAGLE's layer too, where one was trained for the target",
     },
     treeSize: { type: "integer", default: 64, low: 1, high: 127, description: "most tokens of a draft" },
+    size: {
+      type: "string",
+      default: "cost",
+      choices: ["cost", "fixed"],
+      description: "cost: as much of a draft as pays for its rows; fixed: treeSize tokens, as if rows cost nothing",
+    },
   },
   trained: false,
   part: { recipe: "eagle", open: openDraftPart, wanted: ({ layer }) => layer === true },
   run(prompt, context) {
-    const { draftLength, treeSize } = context.options as Options
-    const drafter = combineDrafters(sourcesFor(context, prompt), context.cost)
+    const { draftLength, treeSize, size } = context.options as Options
+    const priced: Context = size === "fixed" ? { ...context, cost: free, partCost: 0 } : context
+    const drafter = combineDrafters(sourcesFor(priced, prompt), priced.cost)
     return speculate(prompt, context, { drafter, budget: fixedBudget(draftLength, treeSize) })
   },
 }
@@ -34,4 +41,8 @@ export const auto: Method = {
 interface Options extends OptionValues {
   readonly draftLength: number
   readonly treeSize: number
+  readonly size: string
 }
+
+/** A pass of any number of rows costs what one of one row does. */
+const free = () => 1

@@ -49,7 +49,9 @@ function featureSource({ signal, partCost = usualPartCost }: Context, part: Draf
     // As sure as it says it is, a little less where it is sure.
     expected: (grade) => (Number.isNaN(grade) ? 0.55 : 0.05 + 0.09 * grade),
     // Half of its lines end at each place, for want of a likely guess: so the first place is most of the cost.
-    cost: (depth, unread) => partCost * (2 - 2 * 0.5 ** depth + Math.max(0, unread - 1) / 16),
+    ...(partCost > 0
+      ? { cost: (depth, unread) => partCost * (2 - 2 * 0.5 ** depth + Math.max(0, unread - 1) / 16) }
+      : {}),
     trust: 40,
     branches: 4,
   }

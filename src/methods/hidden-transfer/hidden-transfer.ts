@@ -36,6 +36,12 @@ export const hiddenTransfer: Method = {
       description: "most tokens in a draft, branches included",
     },
     depth: { type: "integer", default: 16, low: 1, high: 127, description: "longest draft; the trained steps at most" },
+    tree: {
+      type: "string",
+      default: "sparse",
+      choices: ["sparse", "chain"],
+      description: "sparse: the guesses most likely to come true together; chain: each step's best, in one line",
+    },
     policy: {
       type: "string",
       default: "fixed",
@@ -47,10 +53,17 @@ export const hiddenTransfer: Method = {
   part: { recipe: "hidden-transfer", open: openTransferPart },
   run(prompt, context) {
     const part = context.part as TransferPart // what `open` gave
-    const { form, nodes, depth, policy } = context.options as Options
+    const { form, nodes, depth, tree, policy } = context.options as Options
     const { budget, size } = policy === "cost" ? byCost(context, part) : byNumber({ nodes, depth })
     const { target } = context.models
-    const drafter = createTransferDrafter({ target, part, form, size, signal: context.signal })
+    const drafter = createTransferDrafter({
+      target,
+      part,
+      form,
+      ranks: tree === "chain" ? 1 : Number.POSITIVE_INFINITY,
+      size,
+      signal: context.signal,
+    })
     return speculate(prompt, context, { drafter, budget })
   },
 }
@@ -59,6 +72,7 @@ interface Options extends OptionValues {
   readonly form: "lazy" | "fused"
   readonly nodes: number
   readonly depth: number
+  readonly tree: "sparse" | "chain"
   readonly policy: "fixed" | "cost"
 }
 

@@ -12,6 +12,8 @@ export interface TransferDrafterOptions {
   readonly target: ModelRunner
   readonly part: TransferPart
   readonly form: "lazy" | "fused"
+  /** Guesses of a step that may be in a draft; 1: a line. */
+  readonly ranks: number
   /** How many nodes a draft gets, of such worths (descending). */
   size(worths: readonly number[]): number
   readonly signal: AbortSignal
@@ -21,7 +23,7 @@ export interface TransferDrafterOptions {
 type Anchor = readonly Float32Array[]
 
 export function createTransferDrafter(options: TransferDrafterOptions): Drafter {
-  const { target, part, form, size, signal } = options
+  const { target, part, form, ranks: most, size, signal } = options
   const { stops } = part
   const { hidden, context } = target.config
   /** Of the last cached token. */
@@ -49,7 +51,7 @@ export function createTransferDrafter(options: TransferDrafterOptions): Drafter 
       const guesses = await part.guesses(states.subarray(0, steps * hidden))
       // This round's own chances, not average ones: a step that is sure of itself gets its depth.
       const { parents, depths, ranks, worths } = sparseTree(
-        guesses.map(({ chances }) => chances),
+        guesses.map(({ chances }) => chances.slice(0, most)),
         room.nodes,
       )
       const tokens = depths.map((depth, node) => guesses[depth]!.tokens[ranks[node]!]!)

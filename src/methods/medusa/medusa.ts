@@ -26,6 +26,12 @@ export const medusa: Method = {
       high: mostNodes,
       description: "tokens in each tree; 0: as many as pay, by the cost of rows and by what comes true",
     },
+    tree: {
+      type: "string",
+      default: "sparse",
+      choices: ["sparse", "chain"],
+      description: "sparse: the guesses most likely to come true together; chain: each head's best, in one line",
+    },
     accept: {
       type: "string",
       default: "exact",
@@ -50,9 +56,9 @@ export const medusa: Method = {
   trained: true,
   part: { recipe: "medusa", open: openHeads },
   run(prompt, context) {
-    const { nodes, accept, epsilon, delta } = context.options as Options
+    const { nodes, tree, accept, epsilon, delta } = context.options as Options
     return speculate(prompt, context, {
-      drafter: createHeadsDrafter(context, nodes === 0 ? undefined : nodes),
+      drafter: createHeadsDrafter(context, { nodes: nodes === 0 ? undefined : nodes, tree }),
       budget: fixedBudget(mostNodes),
       accept: accept === "typical" ? typical(epsilon, delta) : sampleAndMatch,
     })
@@ -61,22 +67,23 @@ export const medusa: Method = {
 
 interface Options extends OptionValues {
   readonly nodes: number
+  readonly tree: string
   readonly accept: string
   readonly epsilon: number
   readonly delta: number
 }
 
 /** Guesses are made from the state of the last row that was kept: the token before the pending one. */
-function createHeadsDrafter(context: Context, nodes: number | undefined): Drafter {
+function createHeadsDrafter(context: Context, shape: { nodes: number | undefined; tree: string }): Drafter {
   const heads = context.part as Heads
   const { config } = context.models.target
   let last: Float32Array | undefined
   const rowOf = ({ data, columns }: Matrix, row: number) => data.slice(row * columns, (row + 1) * columns)
   const ranks = createRankDrafter({
-    chances: heads.chances,
+    chances: shape.tree === "chain" ? heads.chances.map((ranks) => ranks.slice(0, 1)) : heads.chances,
     cost: context.cost,
     draftCost: shareOf(heads, config),
-    nodes,
+    nodes: shape.nodes,
     guess: () => heads.guess(last!),
   })
   return {
