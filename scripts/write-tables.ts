@@ -78,7 +78,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     weights: markdown(weightsTable(fileURLToPath(new URL("../weights", import.meta.url)))),
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
     "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
-    drafts: measured(draftsTable(drafts), drafts),
+    drafts: measured(draftsTable(drafts, curves.at(-1)?.costCurve), drafts),
     acceptance: measured(acceptanceTable(records), methodRuns(records)),
     certificates: measured(certificateTable(records), newest(records, "certificate")),
     speed: measured(speedTable(records), withPeers(records)),
