@@ -3,11 +3,11 @@ import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { markdown, type Table } from "../src/bench/tables.ts"
-import { type PartRecord, readPartRecord, recordFile } from "../src/models/trained-part.ts"
+import { readTrainingRecord, recordFile, type TrainingRecord } from "../src/models/trained-part.ts"
 
 /** One row a part. Options that are the same in all parts of a recipe are left out. */
-export function partsTable(parts: readonly Pick<PartRecord, "method" | "recipe" | "metrics">[]): Table {
-  const differs = ({ method }: Pick<PartRecord, "method">, key: string) =>
+export function partsTable(parts: readonly Pick<TrainingRecord, "method" | "recipe" | "metrics">[]): Table {
+  const differs = ({ method }: Pick<TrainingRecord, "method">, key: string) =>
     new Set(parts.filter((part) => part.method === method).map(({ recipe }) => String(recipe[key]))).size > 1
   const metrics = [...new Set(parts.flatMap((part) => Object.keys(part.metrics)))]
   return {
@@ -24,9 +24,9 @@ export function partsTable(parts: readonly Pick<PartRecord, "method" | "recipe" 
 }
 
 /** Folders of parts, and folders that hold some. */
-function recordsIn(folder: string): PartRecord[] {
+function recordsIn(folder: string): TrainingRecord[] {
   const entries = readdirSync(folder, { withFileTypes: true })
-  if (entries.some(({ name }) => name === recordFile)) return [readPartRecord(folder)]
+  if (entries.some(({ name }) => name === recordFile)) return [readTrainingRecord(folder)]
   const inside = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name))
   return inside.sort().flatMap(recordsIn)
 }

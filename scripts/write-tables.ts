@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { draftsTable } from "../src/bench/drafts-tables.ts"
-import { auditTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
+import { auditTable, raceLengthsTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
 import { placementMap } from "../src/bench/placement-map.ts"
 import { choiceTable, placementTable } from "../src/bench/placement-tables.ts"
@@ -32,7 +32,7 @@ import {
 import type { AnyMethod, Paper } from "../src/decoding/method.ts"
 import { resolveOptions } from "../src/decoding/options.ts"
 import { loadMethod, methodNames } from "../src/methods/index.ts"
-import { readPartRecord } from "../src/models/trained-part.ts"
+import { readTrainingRecord, type TrainingRecord } from "../src/models/trained-part.ts"
 import { plannedMethods } from "./planned-methods.ts"
 
 const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md", "docs/train-a-draft.md"]
@@ -71,11 +71,13 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const curves = newest(records, "bench", ({ costCurve }) => costCurve !== undefined)
   const ranks = newest(records, "rank", undefined, ({ data }) => data)
   const races = newest(records, "race", undefined, ({ data }) => data)
+  const signed = races.filter(({ summary }) => summary.lengths !== undefined)
   const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
   const drafts = newest(records, "drafts", undefined, ({ temperature, rows }) => [temperature, rows.map(nameOf)])
   const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
   return {
-    weights: markdown(weightsTable(fileURLToPath(new URL("../weights", import.meta.url)))),
+    weights: markdown(weightsTable(shipped)),
+    "tiny-models": markdown(tinyModelsTable(shipped)),
     methods: markdown(methodsTable(await Promise.all(methodNames.map(loadMethod)))),
     "method-speed": measured(methodSpeedTable(records), methodRuns(records)),
     drafts: measured(draftsTable(drafts, curves.at(-1)?.costCurve), drafts),
@@ -92,6 +94,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     rank: measured(rankTable(ranks), ranks),
     "rank-sweep": measured(sweepTable(ranks), ranks),
     race: measured(raceTable(races), races),
+    "race-lengths": measured(raceLengthsTable(signed), signed),
     audit: measured(auditTable(audits), audits),
     job: measured(jobTable(records), jobRecords(records)),
     "cost-curve": measured(costCurveTable(records), curves),
@@ -124,27 +127,58 @@ export function methodsTable(methods: readonly AnyMethod[]): Table {
   return { head: ["method", "works today", "promise", "needs", "paper"], rows: [...works, ...rows] }
 }
 
+const shipped = fileURLToPath(new URL("../weights", import.meta.url))
+
+const recordsIn = (folder: string) =>
+  readdirSync(folder)
+    .sort()
+    .map((name) => ({ name, ...readTrainingRecord(join(folder, name)) }))
+
+const megabytes = (file: string) => `${(statSync(file).size / 1e6).toFixed(1)} MB`
+
+const lossesOf = ({ firstLoss, lastLoss }: TrainingRecord["metrics"]) =>
+  [firstLoss, lastLoss].map((loss) => (loss === undefined ? "–" : loss.toFixed(2))).join(" → ")
+
 /** The trained weights that come along, from their own records. */
 export function weightsTable(folder: string): Table {
-  const rows = readdirSync(folder)
-    .sort()
-    .map((recipe) => {
-      const { recipe: settings, metrics, weights } = readPartRecord(join(folder, recipe))
-      const { steps, stepsDone = steps, batch, length, seed } = settings
-      const megabytes = statSync(join(folder, recipe, weights.file)).size / 1e6
-      const { firstLoss, lastLoss, loss: _, ...found } = metrics
-      const said = Object.entries(found).map(([name, value]) => `${name} ${value.toFixed(3)}`)
-      const losses = [firstLoss, lastLoss].map((loss) => (loss === undefined ? "–" : loss.toFixed(2)))
-      return [
+  const rows = recordsIn(folder).flatMap(({ name: recipe, target, recipe: settings, metrics, weights }) => {
+    if (target === undefined) return []
+    const { steps, stepsDone = steps, batch, length, seed } = settings
+    const { firstLoss: _, lastLoss: __, loss: ___, ...found } = metrics
+    const said = Object.entries(found).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+    return [
+      [
         `[${recipe}](../weights/${recipe}/loss.svg)`,
         `${stepsDone} steps of ${batch} ${length ? `windows of ${length} tokens` : "rows"}, seed ${seed}`,
-        losses.join(" → "),
+        lossesOf(metrics),
         said.join(", "),
-        `${megabytes.toFixed(1)} MB`,
+        megabytes(join(folder, recipe, weights.file)),
         `\`${weights.sha256.slice(0, 12)}\``,
-      ]
-    })
+      ],
+    ]
+  })
   return { head: ["recipe", "training", "loss", "on held-out answers", "size", "sha256"], rows }
+}
+
+/** Models that recipes made whole. */
+export function tinyModelsTable(folder: string): Table {
+  const rows = recordsIn(folder).flatMap(({ name, method, target, recipe, metrics, weights }) => {
+    if (target !== undefined) return []
+    const { stepsDone, batch, seed, layers, hidden } = recipe
+    return [
+      [
+        `[${name}](../weights/${name}/loss.svg)`,
+        `\`${method}\``,
+        `${layers} layers of ${hidden}`,
+        `${stepsDone} steps of ${batch} lessons, seed ${seed}`,
+        lossesOf(metrics),
+        metrics.excess?.toFixed(3) ?? "–",
+        megabytes(join(folder, name, weights.file)),
+        `\`${weights.sha256.slice(0, 12)}\``,
+      ],
+    ]
+  })
+  return { head: ["model", "recipe", "size", "training", "loss", "excess, nats a token", "file", "sha256"], rows }
 }
 
 /** Methods with trained weights need a training first, unless weights for SmolLM2 come with the package. */

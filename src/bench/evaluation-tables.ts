@@ -1,5 +1,6 @@
 /** Tables of evaluations: rankings pooled over benchmarks, races by rule, audits. */
 import type { AuditRecord, RaceRecord, RankRecord } from "./evaluation.ts"
+import type { LengthSigns } from "./race-summary.ts"
 import { type Share, shareInterval } from "./statistics.ts"
 import type { Table } from "./tables.ts"
 
@@ -45,19 +46,61 @@ export function sweepTable(records: readonly RankRecord[]): Table {
 }
 
 export function raceTable(records: readonly RaceRecord[]): Table {
-  const mean = ({ mean, low, high }: { mean: number; low: number; high: number }) =>
-    `${mean.toFixed(0)} (${low.toFixed(0)} to ${high.toFixed(0)})`
+  const mean = ({ mean, low, high }: { mean: number; low: number; high: number }) => {
+    const shown = (value: number) => value.toFixed(mean < 100 ? 1 : 0)
+    return `${shown(mean)} (${shown(low)} to ${shown(high)})`
+  }
   const rows = records.flatMap(({ data, summary }) =>
-    summary.rows.map(({ rule, lanes, accuracy: { mean: value, ...range }, sequentialTokens, totalTokens }) => [
+    summary.rows.map(({ rule, lanes, accuracy: { mean: value, ...range }, gain, sequentialTokens, totalTokens }) => [
       `${data}, ${summary.problems} questions`,
       String(lanes),
       rule,
       share({ value, ...range }),
+      gain === undefined ? "" : share({ value: gain.mean, low: gain.low, high: gain.high }),
       mean(sequentialTokens),
       mean(totalTokens),
     ]),
   )
-  return { head: ["questions", "lanes", "rule", "right, %", "tokens in sequence", "tokens in all"], rows }
+  const head = [
+    "questions",
+    "lanes",
+    "rule",
+    "right, %",
+    "above one lane, points",
+    "tokens in sequence",
+    "tokens in all",
+  ]
+  return { head, rows }
+}
+
+const correlation = ({ correlation: { mean, low, high } }: LengthSigns) =>
+  `${mean.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
+
+/** Whether right answers are the shorter ones within a problem. */
+export function raceLengthsTable(records: readonly RaceRecord[]): Table {
+  const rows = records.flatMap(({ data, model, summary: { problems, lengths } }) =>
+    lengths === undefined
+      ? []
+      : [
+          [
+            data,
+            model.name,
+            String(problems),
+            String(lengths.mixed),
+            share(lengths.rightShorter),
+            correlation(lengths),
+          ],
+        ],
+  )
+  const head = [
+    "questions",
+    "model",
+    "number",
+    "with right and wrong lanes",
+    "right ones shorter, % of those",
+    "correlation of length and being right",
+  ]
+  return { head, rows }
 }
 
 export function auditTable(records: readonly AuditRecord[]): Table {

@@ -213,7 +213,7 @@ export function createProgram(onCode: (code: number) => void): Command {
   withModelFlags(
     verb(
       "train <method>",
-      "Train a method's own weights (heads, drafters) for a target.",
+      "Train a method's own weights (heads, drafters) for a target, or a tiny model.",
       async () => (await import("./commands/train.ts")).train,
     ),
   )

@@ -74,9 +74,11 @@ test("over questions: traces once, every rule on them, and a second run asks for
   expect(rules).toEqual([
     "1 single",
     "2 first-1",
+    "2 first-1, no vote on ties",
     "2 majority",
     "2 last-1",
     "4 first-1",
+    "4 first-1, no vote on ties",
     "4 first-3",
     "4 majority",
     "4 last-1",

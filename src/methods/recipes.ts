@@ -12,6 +12,7 @@ const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
   eagle: async () => (await import("./eagle/train.ts")).recipe,
   falcon: async () => (await import("./falcon/train.ts")).recipe,
   "draft-lm": async () => (await import("./specdec-plus-plus/train-draft.ts")).draftRecipe,
+  "tiny-maze": async () => (await import("./first-finish/train.ts")).recipe,
   implant: async () => (await import("./token-forcing/train.ts")).implantRecipe,
   confuse: async () => (await import("./token-forcing/train.ts")).confuseRecipe,
   "specdec-plus-plus": async () => (await import("./specdec-plus-plus/train.ts")).headRecipe,

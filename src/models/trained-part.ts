@@ -14,14 +14,18 @@ import { writeSafetensorsFile, writeWhole } from "./files/write-safetensors.ts"
 export const partFile = "weights.safetensors"
 export const recordFile = "forerun.json"
 
-/** What forerun.json says. */
-export interface PartRecord {
+/** What forerun.json says of any training: where weights come from. */
+export interface TrainingRecord {
   readonly method: string
-  readonly target: { readonly sha256: string; readonly name?: string }
   /** Options and hyper-parameters it was trained with. */
   readonly recipe: Readonly<Record<string, unknown>>
   readonly metrics: Readonly<Record<string, number>>
   readonly weights: { readonly file: string; readonly sha256: string }
+}
+
+/** Of a part, which serves one model. */
+export interface PartRecord extends TrainingRecord {
+  readonly target: { readonly sha256: string; readonly name?: string }
 }
 
 export interface PartTensor {
@@ -36,18 +40,27 @@ export interface TensorToSave extends PartTensor {
 }
 
 /** Writes the weights, then the record that names them. @returns path and sha256 of the weights */
-export async function writePart(
+export const writePart = (
   folder: string,
   tensors: readonly TensorToSave[],
   record: Omit<PartRecord, "weights">,
-): Promise<{ file: string; sha256: string }> {
+): Promise<{ file: string; sha256: string }> => writeTrained(folder, { file: partFile, tensors, record })
+
+export interface Trained {
+  /** Name of the file that receives the weights. */
+  readonly file: string
+  readonly tensors: readonly TensorToSave[]
+  readonly record: Omit<TrainingRecord, "weights">
+}
+
+export async function writeTrained(folder: string, { file: name, tensors, record }: Trained) {
   await mkdir(folder, { recursive: true })
-  const file = join(folder, partFile)
+  const file = join(folder, name)
   const sha256 = await writeSafetensorsFile(
     file,
     tensors.map(({ name, shape, values, type = "F16" }) => ({ name, type, shape, data: encoded(values, type) })),
   )
-  const whole: PartRecord = { ...record, weights: { file: partFile, sha256 } }
+  const whole: TrainingRecord = { ...record, weights: { file: name, sha256 } }
   await writeWhole(join(folder, recordFile), [Buffer.from(`${JSON.stringify(whole, undefined, 2)}\n`)])
   return { file, sha256 }
 }
@@ -79,8 +92,8 @@ export function readTensors(path: string): Map<string, PartTensor> {
   }
 }
 
-/** The record alone, checked. @throws E_MODEL_NOT_FOUND, E_MODEL_FORMAT, E_IO */
-export function readPartRecord(folder: string): PartRecord {
+/** The record of a part or of a model, checked. @throws E_MODEL_NOT_FOUND, E_MODEL_FORMAT, E_IO */
+export function readTrainingRecord(folder: string): TrainingRecord & Partial<Pick<PartRecord, "target">> {
   const path = join(folder, recordFile)
   const json = readJsonFile(path, formatError)
   const inside = (object: Json, name: string): JsonObject => {
@@ -92,17 +105,27 @@ export function readPartRecord(folder: string): PartRecord {
     if (typeof value === "string") return value
     throw formatError(`${path}: ${name} must be a string, found ${kindOf(value)}`)
   }
-  const target = inside(json.get("target"), "target")
   const weights = inside(json.get("weights"), "weights")
-  const name = target.get("name")
   const metrics = [...inside(json.get("metrics"), "metrics")]
+  const targetOf = (target: JsonObject): PartRecord["target"] => {
+    const name = target.get("name")
+    return { sha256: text(target, "sha256"), ...(typeof name === "string" ? { name } : {}) }
+  }
   return {
     method: text(json, "method"),
-    target: { sha256: text(target, "sha256"), ...(typeof name === "string" ? { name } : {}) },
+    ...(json.has("target") ? { target: targetOf(inside(json.get("target"), "target")) } : {}),
     recipe: Object.fromEntries(inside(json.get("recipe"), "recipe")),
     metrics: Object.fromEntries(metrics.filter((entry): entry is [string, number] => typeof entry[1] === "number")),
     weights: { file: text(weights, "file"), sha256: text(weights, "sha256") },
   }
+}
+
+/** @throws E_MODEL_FORMAT for a record of something else, and as `readTrainingRecord` */
+export function readPartRecord(folder: string): PartRecord {
+  const { target, ...record } = readTrainingRecord(folder)
+  if (target === undefined)
+    throw formatError(`${join(folder, recordFile)}: target must be an object, found nothing: this is no trained part`)
+  return { ...record, target }
 }
 
 /**

@@ -7,7 +7,7 @@ import type { HostTensor, HostType } from "../runtime/session.ts"
 import type { Random } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
 
-export interface Recipe {
+interface RecipeFacts {
   /** The method's name: folder, registry key, command-line name. */
   readonly method: string
   readonly summary: string
@@ -16,12 +16,24 @@ export interface Recipe {
   readonly defaults: Hyperparameters
   /** `name` is "loss" or one of the loss graph's metrics; taken on the validation data where there are any. */
   readonly metric: { readonly name: string; readonly better: "lower" | "higher"; readonly expected: string }
+}
+
+/** Trains weights that serve a given target. */
+export interface PartRecipe extends RecipeFacts {
+  readonly makes?: "part"
   prepare(context: RecipeContext): Promise<Training>
 }
 
-export interface RecipeContext {
-  readonly target: Checkpoint
-  readonly tokenizer: Tokenizer
+/** Trains a whole model, from random weights; there is no target. */
+export interface ModelRecipe extends RecipeFacts {
+  readonly makes: "model"
+  prepare(context: ModelContext): Promise<ModelTraining>
+}
+
+export type Recipe = PartRecipe | ModelRecipe
+
+/** What every recipe is given. */
+export interface ModelContext {
   readonly options: OptionValues
   /** Files or folders of training text, as given; empty = the recipe's own choice. */
   readonly data: readonly string[]
@@ -32,6 +44,11 @@ export interface RecipeContext {
   readonly signal: AbortSignal
   /** Tells what takes time. */
   note(text: string): void
+}
+
+export interface RecipeContext extends ModelContext {
+  readonly target: Checkpoint
+  readonly tokenizer: Tokenizer
 }
 
 export interface Hyperparameters {
@@ -124,4 +141,9 @@ export interface Training {
   loss(inputs: LossInputs): Losses
   /** The tensors to save; default: the parameters in half precision. */
   finish?(values: ReadonlyMap<string, Float32Array>): readonly TensorToSave[] | Promise<readonly TensorToSave[]>
+}
+
+export interface ModelTraining extends Training {
+  /** By file name: config.json and tokenizer.json, which make the folder a model, and what else comes with it. */
+  readonly files: Readonly<Record<string, string>>
 }

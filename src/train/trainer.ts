@@ -2,7 +2,8 @@
 import { join } from "node:path"
 import { ForerunError } from "../base/errors.ts"
 import { writeWhole } from "../models/files/write-safetensors.ts"
-import { type PartRecord, writePart } from "../models/trained-part.ts"
+import { writeModel } from "../models/trained-model.ts"
+import { type PartRecord, type TensorToSave, type TrainingRecord, writePart } from "../models/trained-part.ts"
 import { createRandom, type Random } from "../tensor/random.ts"
 import {
   hasCheckpoint,
@@ -14,17 +15,27 @@ import {
 } from "./checkpoint.ts"
 import { createSampler } from "./dataset.ts"
 import { lossCurve } from "./loss-curve.ts"
-import type { Batch, Data, Hyperparameters, Recipe, Training } from "./recipe.ts"
+import type { Batch, Data, Hyperparameters, ModelTraining, Recipe, Training } from "./recipe.ts"
 import { stateName } from "./step-graph.ts"
 import { initialState, type State, StepRunner } from "./step-runner.ts"
 
-export interface TrainRequest {
-  readonly recipe: Pick<Recipe, "method" | "metric">
+export type TrainRequest = TrainSettings & (PartRequest | ModelRequest)
+
+interface PartRequest {
   readonly training: Training
+  readonly target: PartRecord["target"]
+}
+
+interface ModelRequest {
+  readonly training: ModelTraining
+  readonly target?: undefined
+}
+
+interface TrainSettings {
+  readonly recipe: Pick<Recipe, "method" | "metric">
   readonly hyper: Hyperparameters
   /** The recipe's options and whatever else must not change when a run goes on. */
   readonly options: Readonly<Record<string, unknown>>
-  readonly target: PartRecord["target"]
   readonly folder: string
   readonly seed: number
   readonly threads: number
@@ -84,7 +95,7 @@ class Run {
     const { training, hyper, seed, folder, threads, options, target, recipe } = request
     this.#request = request
     this.#random = createRandom(seed)
-    const settings = { method: recipe.method, target: target.sha256, ...options, ...hyper }
+    const settings = { method: recipe.method, ...(target ? { target: target.sha256 } : {}), ...options, ...hyper }
     const saved = request.resume && hasCheckpoint(folder) ? loadCheckpoint(folder, training.parameters) : undefined
     if (saved) requireSameSettings(saved.standing, settings, seed)
     this.#standing = saved?.standing ?? { step: 0, seed, settings, losses: [], validations: [], misses: 0, seconds: 0 }
@@ -215,7 +226,7 @@ class Run {
 
   /** Checkpoint, curve, and the weights of the best validation (of the last step where there was none). */
   async #finish(end: TrainResult["end"]): Promise<TrainResult> {
-    const { recipe, training, folder, target, options, hyper } = this.#request
+    const { recipe, training, folder, options, hyper } = this.#request
     const { step, losses, validations, best, seconds, seed } = this.#standing
     await this.#save()
     const curve = lossCurve({ losses, validations, metric: recipe.metric.name })
@@ -236,13 +247,19 @@ class Run {
       training.parameters.map(({ name, shape }) => ({ name, shape, values: values.get(name)! }))
     const span = Math.max(1, Math.min(averaged, losses.length >> 2))
     const loss = { first: averageOf(losses.slice(0, span)), last: averageOf(losses.slice(-span)) }
-    const weights = await writePart(folder, tensors, {
+    const record = {
       method: recipe.method,
-      target,
       recipe: { ...options, ...hyper, seed, stepsDone: step },
       metrics: { ...measured, firstLoss: loss.first, lastLoss: loss.last },
-    })
+    }
+    const weights = await this.#write(tensors, record)
     return { method: recipe.method, steps: step, loss, metric, seconds, weights, end }
+  }
+
+  #write(tensors: readonly TensorToSave[], record: Omit<TrainingRecord, "weights">) {
+    const { folder, target, training } = this.#request
+    if (target) return writePart(folder, tensors, { ...record, target })
+    return writeModel(folder, { tensors, record }, training.files)
   }
 }
 

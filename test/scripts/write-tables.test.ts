@@ -49,11 +49,12 @@ test("without records the tables say so", async () => {
     "placement-choices",
     "profile",
     "race",
+    "race-lengths",
     "rank",
     "rank-sweep",
     "speed",
   ]
-  expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods", "weights"].sort())
+  expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods", "weights", "tiny-models"].sort())
   for (const name of measured) expect(regions[name]).toBe("Not measured yet.")
 })
 

@@ -1,15 +1,15 @@
-/** forerun train: runs a method's recipe against a target. */
+/** forerun train: runs a recipe, against a target or to make a tiny model. */
 import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
 import { loadRecipe } from "../../methods/recipes.ts"
-import { openCheckpoint } from "../../models/files/checkpoint.ts"
+import { type Checkpoint, openCheckpoint } from "../../models/files/checkpoint.ts"
 import { contentHash } from "../../runtime/load-runner.ts"
 import { findModel } from "../../store/find.ts"
 import { createRandom } from "../../tensor/random.ts"
 import { createTokenizer } from "../../text/tokenizer.ts"
 import { type Plan, planTraining } from "../../train/plan.ts"
-import type { Recipe } from "../../train/recipe.ts"
+import type { ModelContext, Recipe } from "../../train/recipe.ts"
 import { resolveSettings } from "../../train/settings.ts"
 import { train as runTraining, type TrainRequest, type TrainResult } from "../../train/trainer.ts"
 import type { ModelFlags } from "../flags.ts"
@@ -35,51 +35,55 @@ export async function train([method]: readonly string[], flags: TrainFlags, outp
 
 /** @returns the exit code; 130 after Ctrl-C, which leaves a checkpoint to go on from */
 export async function trainRecipe(recipe: Recipe, flags: TrainFlags, output: Output): Promise<number> {
-  if (flags.out === undefined) throw usageError("give a folder for the results: --out <dir>")
+  const { out: folder, seed = 1, threads = Math.min(8, availableParallelism()), resume = false } = flags
+  if (folder === undefined) throw usageError("give a folder for the results: --out <dir>")
   const settings = resolveSettings(recipe, flags.option ?? {})
   const interrupt = catchInterrupt()
+  const { signal } = interrupt
+  const context: ModelContext = {
+    options: settings.options,
+    data: (flags.data ?? []).map((path) => resolve(path)),
+    folder: join(folder, "data"),
+    random: createRandom(seed).fork("data"),
+    threads,
+    signal,
+    note: (text) => output.note(text),
+  }
+  const common = { recipe, ...settings, folder, seed, threads, resume, signal }
+  const start = (request: TrainRequest) => (flags.plan ? plan(request, output) : run(request, output))
+  try {
+    if (recipe.makes === "model") {
+      if (flags.model !== undefined) throw usageError(`${recipe.method} makes a model of its own: leave --model out`)
+      return await start({ ...common, training: await recipe.prepare(context) })
+    }
+    const checkpoint = await openTarget(flags)
+    try {
+      if (!checkpoint.tokenizer)
+        throw new ForerunError("E_TOKENIZER", `${checkpoint.path}: the model brings no tokenizer`)
+      const tokenizer = createTokenizer(checkpoint.tokenizer)
+      const training = await recipe.prepare({ ...context, target: checkpoint, tokenizer })
+      const { name } = checkpoint
+      const target = { sha256: await contentHash(checkpoint), ...(name === undefined ? {} : { name }) }
+      return await start({ ...common, training, target })
+    } finally {
+      checkpoint.close()
+    }
+  } finally {
+    interrupt.release()
+  }
+}
+
+async function openTarget({ model, offline }: TrainFlags): Promise<Checkpoint> {
   const progress = createProgress()
   try {
-    const found = await findModel(flags.model, {
-      offline: flags.offline,
+    const { path } = await findModel(model, {
+      offline,
       onProgress: ({ file, received, total }) =>
         progress.update({ stage: "downloading", file, received, ...(total === undefined ? {} : { total }) }),
     })
-    progress.stop()
-    const target = openCheckpoint(found.path)
-    try {
-      if (!target.tokenizer) throw new ForerunError("E_TOKENIZER", `${target.path}: the model brings no tokenizer`)
-      const { seed = 1, threads = Math.min(8, availableParallelism()), out: folder } = flags
-      const training = await recipe.prepare({
-        target,
-        tokenizer: createTokenizer(target.tokenizer),
-        options: settings.options,
-        data: (flags.data ?? []).map((path) => resolve(path)),
-        folder: join(folder, "data"),
-        random: createRandom(seed).fork("data"),
-        threads,
-        signal: interrupt.signal,
-        note: (text) => output.note(text),
-      })
-      const sha256 = await contentHash(target)
-      const request: TrainRequest = {
-        recipe,
-        training,
-        ...settings,
-        target: { sha256, ...(target.name === undefined ? {} : { name: target.name }) },
-        folder,
-        seed,
-        threads,
-        resume: flags.resume ?? false,
-        signal: interrupt.signal,
-      }
-      return flags.plan ? await plan(request, output) : await run(request, output)
-    } finally {
-      target.close()
-    }
+    return openCheckpoint(path)
   } finally {
     progress.stop()
-    interrupt.release()
   }
 }
 

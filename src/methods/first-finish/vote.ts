@@ -28,16 +28,19 @@ export interface ChoiceRule {
   readonly count: number
   /** Only traces with an answer count as finished, as the follow-up paper's evaluation has it: hindsight for a real race. */
   readonly requireAnswer: boolean
+  /** Equal lengths at the cut: all are heard, which is a small vote (default), or only the lowest indices. */
+  readonly ties?: "heard" | "lowest"
 }
 
-/** Ties at the cut are all heard. Where fewer than `count` finish, all of them are, and everything is waited for. */
-export function choose(traces: readonly Trace[], { keep, count, requireAnswer }: ChoiceRule): Choice {
+/** Where fewer than `count` finish, all of them are, and everything is waited for. */
+export function choose(traces: readonly Trace[], { keep, count, requireAnswer, ties = "heard" }: ChoiceRule): Choice {
   const counts = ({ answer, finished }: Trace) => (requireAnswer ? answer !== undefined : finished)
   const ends = traces.flatMap((trace, i) => (counts(trace) ? [{ i, length: trace.length }] : []))
   ends.sort((a, b) => a.length - b.length || a.i - b.i)
   const longest = Math.max(0, ...traces.map(({ length }) => length))
   const cut = keep === "first" ? ends[count - 1]?.length : ends[Math.max(0, ends.length - count)]?.length
-  const heard = ends.filter(({ length }) => cut === undefined || (keep === "first" ? length <= cut : length >= cut))
+  const within = ends.filter(({ length }) => cut === undefined || (keep === "first" ? length <= cut : length >= cut))
+  const heard = ties === "heard" ? within : keep === "first" ? within.slice(0, count) : within.slice(-count)
   const stop = keep === "first" ? (cut ?? longest) : longest
   return {
     voters: heard.map(({ i }) => i),

@@ -1,7 +1,7 @@
 /** Where a feature drafter's training starts: a fitted fusion, and a layer that adds little to it at first. */
 import { type DrafterSizes, drafterTensors, gates } from "../../models/drafter/sizes.ts"
-import type { Random } from "../../tensor/random.ts"
 import type { Parameter } from "../recipe.ts"
+import { bell } from "../start-values.ts"
 import type { LinearFit } from "./ridge.ts"
 
 /** What is added to the fitted line starts at a tenth: a layer at full strength begins far off (loss 72 instead of 3.5). */
@@ -35,7 +35,3 @@ function fittedStart(name: string, { hidden }: DrafterSizes, { weight, bias }: L
   if (name === "mixGate.weight") return new Float32Array(2 * hidden * hidden)
   return undefined
 }
-
-/** Sum of three uniform numbers: bell-shaped, of this standard deviation. */
-const bell = (random: Random, count: number, deviation: number): Float32Array =>
-  Float32Array.from({ length: count }, () => 2 * deviation * (random.next() + random.next() + random.next() - 1.5))
