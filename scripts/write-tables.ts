@@ -10,6 +10,8 @@ import { choiceTable, placementTable } from "../src/bench/placement-tables.ts"
 import { type BenchRecord, readRecords, resultsFolder } from "../src/bench/record.ts"
 import { concurrencyChart } from "../src/bench/report/page.ts"
 import { picture } from "../src/bench/report/picture.ts"
+import { stoppingMap } from "../src/bench/stopping-map.ts"
+import { reliabilityTable, stopGainTable, stopTable } from "../src/bench/stopping-tables.ts"
 import {
   acceptanceTable,
   certificateTable,
@@ -41,6 +43,7 @@ const pictures: readonly [string, (records: readonly BenchRecord[]) => string | 
   ["docs/load.svg", (records) => newest(records, "load").slice(-1).map(loadPicture)[0]],
   ["docs/several-sequences.svg", drawConcurrency],
   ["docs/placement.svg", (records) => newest(records, "placement").slice(-1).map(placementMap)[0]],
+  ["docs/stopping.svg", (records) => newest(records, "stopping").slice(-1).map(stoppingMap)[0]],
 ]
 
 function drawConcurrency(records: readonly BenchRecord[]): string | undefined {
@@ -75,6 +78,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
   const drafts = newest(records, "drafts", undefined, ({ temperature, rows }) => [temperature, rows.map(nameOf)])
   const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
+  const stops = newest(records, "stopping", undefined, ({ method, row }) => [method, row])
   return {
     weights: markdown(weightsTable(shipped)),
     "tiny-models": markdown(tinyModelsTable(shipped)),
@@ -89,6 +93,9 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     profile: measured(profileTable(records), newest(records, "profile")),
     placement: measured(placementTable(placements), placements),
     "placement-choices": measured(choiceTable(placements), placements),
+    stopping: measured(stopTable(stops), stops),
+    "stopping-gains": measured(stopGainTable(stops), stops),
+    reliability: measured(reliabilityTable(stops), stops),
     concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
     load: measuredLoad(newest(records, "load")),
     rank: measured(rankTable(ranks), ranks),

@@ -1,7 +1,7 @@
 /** What a draft model proposes from every place of a known answer: made once, replayed under any policy. */
 
+import type { HeadRow } from "../methods/specdec-plus-plus/labels.ts"
 import type { ModelRunner } from "../runtime/pass.ts"
-import { likeliest, logSumExp } from "../tensor/math.ts"
 import type { DraftedAnswer, DraftedLine } from "./draft-replay.ts"
 
 export interface KnownAnswer {
@@ -16,10 +16,12 @@ export async function recordAnswer(draft: ModelRunner, known: KnownAnswer, reach
   const cache = draft.openCache()
   try {
     const read = async (tokens: readonly number[], past = cache) => {
-      const want = { logits: "last", hidden: ["final"] } as const
+      const want = { logits: "last", top: 1, hidden: ["final"] } as const
       const pass = await draft.forward({ input: { tokens: Int32Array.from(tokens) }, cache: past, want })
       pass.keep(tokens.map((_, row) => row))
-      return { row: pass.logits!.data, hidden: pass.hidden.get("final")!.data.slice(-draft.config.hidden) }
+      const { ids, values, logMasses } = pass.top!
+      const confidence = Math.exp(values[0]! - logMasses[0]!)
+      return { token: ids[0]!, confidence, hidden: pass.hidden.get("final")!.data.slice(-draft.config.hidden) }
     }
     for (let place = 0; place < answer.length - 1; place++) {
       let last = await read(place === 0 ? [...prompt, answer[0]!] : [answer[place]!])
@@ -28,9 +30,8 @@ export async function recordAnswer(draft: ModelRunner, known: KnownAnswer, reach
         const drafted: DraftedLine["drafted"][number][] = []
         let right = 0
         while (drafted.length < Math.min(reach, answer.length - 1 - place)) {
-          const token = likeliest(last.row)
-          const confidence = Math.exp(last.row[token]! - logSumExp(last.row))
-          drafted.push({ confidence: () => confidence, hidden: last.hidden })
+          const { token, confidence, hidden } = last
+          drafted.push({ confidence: () => confidence, hidden })
           if (right === drafted.length - 1 && token === answer[place + drafted.length]) right++
           last = await read([token], scratch)
         }
@@ -53,6 +54,26 @@ export const foreseen = (answer: DraftedAnswer): DraftedAnswer => ({
     return { right, drafted: drafted.slice(0, right) }
   },
 })
+
+/** A drafted token behind right ones only: others have no outcome. */
+export interface JudgedToken {
+  /** Of the row that judges it. */
+  readonly hidden: Float32Array
+  /** Whether it was right. */
+  readonly happened: boolean
+}
+
+/** Every token that a head could be asked about and that a pass of the target would judge. */
+export const judgedTokens = (answers: readonly DraftedAnswer[], row: HeadRow = "reads"): JudgedToken[] =>
+  answers.flatMap(({ tokens, lineFrom }) =>
+    Array.from({ length: tokens - 1 }, (_, place) => lineFrom(place)).flatMap(({ right, drafted }) =>
+      // Token i is read by the row that drafted the next.
+      (row === "reads" ? drafted.slice(1, right + 2) : drafted.slice(0, right + 1)).map(({ hidden }, i) => ({
+        hidden: hidden!,
+        happened: right > i,
+      })),
+    ),
+  )
 
 export interface Calibration {
   /** Mean distance of prediction and outcome over ten bins of equal width, by their share (ECE). */

@@ -13,6 +13,7 @@ import type { PerplexityResult } from "./perplexity.ts"
 import type { PlacementResult } from "./placement.ts"
 import type { ProfileResult } from "./profile.ts"
 import type { StartUpResult } from "./start-up.ts"
+import type { StoppingResult } from "./stopping.ts"
 import type { BenchResult } from "./types.ts"
 import type { CertificateRecord } from "./verify-methods.ts"
 
@@ -30,6 +31,7 @@ export type MeasuredRecord =
   | PlacementResult
   | ProfileResult
   | StartUpResult
+  | StoppingResult
 
 export interface Described extends Source {
   readonly machine: Machine
@@ -70,6 +72,10 @@ export function recordName(record: BenchRecord): string {
     perplexity: () => (record as PerplexityResult).text.name,
     profile: () => `${(record as ProfileResult).weights}-${threads(record)}`,
     "start-up": () => threads(record),
+    stopping: () => {
+      const { method, row, weights, maxTokens, prompts } = record as StoppingResult
+      return `${method}-row-that-${row}-${weights}-${Object.keys(prompts).length}-tasks-${maxTokens}-tokens`
+    },
   }[record.kind]()
   const { file, adapter = "" } = record.model
   const model = `${file.replace(/\.gguf$/i, "")}${adapter && `-${adapter}`}`

@@ -106,11 +106,23 @@ export function pooledRatio(pairs: readonly (readonly [above: number, below: num
     const below = chosen.reduce((sum, pair) => sum + pair[1], 0)
     return below === 0 ? 1 : chosen.reduce((sum, pair) => sum + pair[0], 0) / below
   }
+  return {
+    value: ratio(pairs),
+    ...middle95(redrawn(pairs.length, (drawn) => ratio(drawn.map((i) => pairs[i]!)), seed)),
+  }
+}
+
+/** What is said of `count` things each time that they are drawn again. The same draws for the same count and seed. */
+export function redrawn<T>(count: number, statistic: (drawn: readonly number[]) => T, seed = 0): T[] {
   const random = createRandom(seed).fork("bootstrap")
-  const drawnRatios = Array.from({ length: resamples }, () =>
-    ratio(pairs.map(() => pairs[draw(pairs.length, random)]!)),
-  ).sort((a, b) => a - b)
-  return { value: ratio(pairs), low: quantile(drawnRatios, 0.025), high: quantile(drawnRatios, 0.975) }
+  const all = Array.from({ length: count }, (_, i) => i)
+  return Array.from({ length: resamples }, () => statistic(all.map(() => draw(count, random))))
+}
+
+/** 95 % of what was said; draws of which nothing can be said (NaN) are left out. */
+export function middle95(values: readonly number[]): { readonly low: number; readonly high: number } {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b)
+  return { low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) }
 }
 
 /** A share of successes and its 95 % score interval (Wilson, 1927), which stays inside 0 to 1. */

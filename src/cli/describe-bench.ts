@@ -3,6 +3,7 @@ import { draftsTable } from "../bench/drafts-tables.ts"
 import { loadTable } from "../bench/load.ts"
 import { choiceTable, placementTable } from "../bench/placement-tables.ts"
 import type { MeasuredRecord } from "../bench/record.ts"
+import { reliabilityTable, stopGainTable, stopTable } from "../bench/stopping-tables.ts"
 import {
   acceptanceTable,
   certificateTable,
@@ -22,6 +23,8 @@ export function describeRecord(record: MeasuredRecord): string {
   if (record.kind === "bench") return describeBench(record)
   if (record.kind === "placement")
     return `${record.model.name}\n\n${shown(placementTable([record]))}\n\n${shown(choiceTable([record]))}\n`
+  if (record.kind === "stopping")
+    return `${record.model.name}\n\n${[stopTable, stopGainTable, reliabilityTable].map((made) => shown(made([record]))).join("\n\n")}\n`
   if (record.kind === "drafts") return `${record.model.name}\n\n${shown(draftsTable([record]))}\n`
   const made = {
     certificate: certificateTable,

@@ -282,10 +282,10 @@ export function createProgram(onCode: (code: number) => void): Command {
     )
     .option(
       "--method <name>",
-      "of one that drafts on a device of its own: where a round's time goes by depth and budget, beside what the cost model says",
+      "of one that drafts on a device of its own: where a round's time goes, beside what the cost model says; of one with a head that ends drafts: beside every fixed length",
     )
     .option("--ratios <n,m,…>", "with --method: how much faster the draft's device is; default 1,2,4,8,16", integers)
-    .option("--map <file.svg>", "with --method: a picture of where it pays")
+    .option("--map <file.svg>", "with --method: its picture")
     .option(
       "--drafts <file>",
       'how far drafts come true, counted: JSON lines {"method", "setting", "options", "part"}; with --methods, only theirs',

@@ -52,7 +52,10 @@ test("without records the tables say so", async () => {
     "race-lengths",
     "rank",
     "rank-sweep",
+    "reliability",
     "speed",
+    "stopping",
+    "stopping-gains",
   ]
   expect(Object.keys(regions).sort()).toEqual([...measured, "start-up", "methods", "weights", "tiny-models"].sort())
   for (const name of measured) expect(regions[name]).toBe("Not measured yet.")

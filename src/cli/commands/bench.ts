@@ -15,7 +15,10 @@ import { type MeasuredRecord, resultsFolder, saveRecord } from "../../bench/reco
 import { writeReport } from "../../bench/report/page.ts"
 import { runBench } from "../../bench/run-bench.ts"
 import { measureStartUp } from "../../bench/start-up.ts"
+import { measureStopping, stopsByHead } from "../../bench/stopping.ts"
+import { stoppingMap } from "../../bench/stopping-map.ts"
 import type { BenchProgress, BenchPrompt, PeerName } from "../../bench/types.ts"
+import { loadContinuation } from "../../methods/index.ts"
 import { findModel } from "../../store/find.ts"
 import { readAnswers } from "../../train/answers.ts"
 import { createReporter } from "../bench-progress.ts"
@@ -84,8 +87,9 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
       const record = await guarded(interrupt.signal, measure)
       records.push(record)
       if (flags.save) output.note(`saved ${await saveRecord(record, { folder: resultsFolder })}`)
-      if (record.kind === "placement" && flags.map !== undefined) {
-        await writeText(flags.map, placementMap(record))
+      const map = mapOf(record)
+      if (map !== undefined && flags.map !== undefined) {
+        await writeText(flags.map, map)
         output.note(`map ${flags.map}`)
       }
       if (output.json) output.object(record)
@@ -98,20 +102,28 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
   }
 }
 
+function mapOf(record: MeasuredRecord): string | undefined {
+  if (record.kind === "placement") return placementMap(record)
+  return record.kind === "stopping" ? stoppingMap(record) : undefined
+}
+
 /** What the flags ask for. Methods and peers come last, and do not run when only other measurements are asked for. */
 async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
   const wanted = [...(await modelMeasurements(flags, watch))]
-  const { methods, peer, costCurve, prompts: files, option, method: placement, ...rest } = flags
+  const { methods, peer, costCurve, prompts: files, option, method, ...rest } = flags
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
-  if (placement !== undefined) {
+  if (method !== undefined) {
     const { model, weights, part, threads, device, offline, maxTokens, repetitions, ratios } = rest
     const same = { model, weights, part, threads, device, offline, maxTokens, repetitions, ratios, prompts }
     const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
-    wanted.push(() => measurePlacement({ ...given, ...watch, method: placement }))
+    const isStopping = stopsByHead(await loadContinuation(method))
+    if (isStopping && ratios !== undefined) throw usageError("--ratios goes with a method that drafts on a device")
+    const measure = isStopping ? measureStopping : measurePlacement
+    wanted.push(() => measure({ ...given, ...watch, method }))
   }
   if (flags.drafts !== undefined) return [...wanted, await draftsMeasurement(flags.drafts, flags, { watch, prompts })]
-  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, placement === undefined ? files : undefined]
+  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, method === undefined ? files : undefined]
   if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const { model, weights, draft, draftWeights, part, adapter, threads, device, offline, maxTokens, repetitions } = rest
   const { contexts, prefillTokens } = rest

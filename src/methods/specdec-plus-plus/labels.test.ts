@@ -55,7 +55,7 @@ describe("rows", () => {
     const open = (seed: number) =>
       loadRunner(tinyCheckpoint({ ...tiny, seed }), { weights: "f32", threads: 1, device: "cpu" })
     const [target, draft] = [await open(77), await open(78)]
-    const settings: LabelSettings = { target, draft, drafts: "likeliest", temperature: 0, kept: 0.5 }
+    const settings: LabelSettings = { target, draft, drafts: "likeliest", temperature: 0, kept: 0.5, row: "reads" }
     const { states, acceptance } = await judge(answered, settings, createRandom(5))
     const count = acceptance.length
     expect(count).toBeGreaterThan(1)
@@ -75,6 +75,14 @@ describe("rows", () => {
       expect(all.acceptance[i]).toBe(mixed.at(-1) === (await likeliest(target, 5 + i)) ? 1 : 0)
       const { hidden } = await draft.forward({ input: { tokens: Int32Array.from(mixed) }, want: { hidden: ["final"] } })
       expect([...all.states.subarray(i * 32, i * 32 + 32)]).toEqual([...hidden.get("final")!.data.subarray(-32)])
+    }
+    // Judged by the row that drafts: the row before each place of the answer's own text, with the same labels.
+    const before = await judge(answered, { ...settings, row: "drafts" }, createRandom(5))
+    expect(before.acceptance).toEqual(all.acceptance)
+    for (const i of [0, 3, 7]) {
+      const tokens = Int32Array.from(text.slice(0, 5 + i))
+      const { hidden } = await draft.forward({ input: { tokens }, want: { hidden: ["final"] } })
+      expect([...before.states.subarray(i * 32, i * 32 + 32)]).toEqual([...hidden.get("final")!.data.subarray(-32)])
     }
     expect((await judge(answered, { ...settings, kept: 1 }, createRandom(5))).acceptance.length).toBe(0)
     await target.dispose()

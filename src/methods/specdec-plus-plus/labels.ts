@@ -12,9 +12,14 @@ export interface LabelSettings {
   readonly drafts: "likeliest" | "sampled"
   /** At which both will be asked; 0 = the likeliest token. */
   readonly temperature: number
+  /** Which row of the draft model judges a token: the one that reads it, or the one that drafted it. */
+  readonly row: HeadRow
   /** Share of the answer's own tokens among those that the draft model reads: r. The rest are its drafts. */
   readonly kept: number
 }
+
+export const headRows = ["reads", "drafts"] as const
+export type HeadRow = (typeof headRows)[number]
 
 export interface Answered {
   readonly prompt: readonly number[]
@@ -23,7 +28,7 @@ export interface Answered {
 
 /** Labelled rows of one answer or of several. */
 export interface Judged {
-  /** The draft model's final hidden states, of the rows that read drafted tokens: [rows, hidden]. */
+  /** The draft model's final hidden states, of the rows that judge drafted tokens: [rows, hidden]. */
   readonly states: Float32Array
   /** Probability that the target takes that token: [rows]. */
   readonly acceptance: Float32Array
@@ -32,26 +37,29 @@ export interface Judged {
 /**
  * One token is drafted at each place of the answer, after the answer's own tokens. The draft model then reads the
  * answer with drafts mixed in, as in decoding, and its row at each drafted token is labelled. No shift: the row that
- * reads a token judges it.
+ * reads a token judges it. Where the row that drafts judges, nothing is mixed: behind a wrong token no chance matters.
  */
 export async function judge({ prompt, answer }: Answered, settings: LabelSettings, random: Random): Promise<Judged> {
   const { target, draft, kept } = settings
   const whole = Int32Array.from([...prompt, ...answer])
   // The row before a token is the law that it comes from.
   const rows = answer.map((_, i) => prompt.length + i - 1)
-  const drafts = await draft.forward({ input: { tokens: whole }, want: { logits: rows } })
+  const drafts = await draft.forward({ input: { tokens: whole }, want: { logits: rows, hidden: ["final"] } })
   const truth = await target.forward({ input: { tokens: whole }, want: { logits: rows } })
+  const before = drafts.hidden.get("final")!
   const [choice, mixing] = [random.fork("drafts"), random.fork("mixing")]
   const labels: { row: number; acceptance: number }[] = []
+  const isBefore = settings.row === "drafts"
   const mixed = whole.slice()
   for (const [i, row] of rows.entries()) {
     const { token, acceptance } = judgeToken(rowOf(drafts.logits!, i), rowOf(truth.logits!, i), settings, choice)
-    if (mixing.next() < kept) continue
+    if (isBefore) labels.push({ row, acceptance })
+    if (isBefore || mixing.next() < kept) continue
     mixed[row + 1] = token
     labels.push({ row: row + 1, acceptance })
   }
-  const read = await draft.forward({ input: { tokens: mixed }, want: { hidden: ["final"] } })
-  const final = read.hidden.get("final")!
+  const read = () => draft.forward({ input: { tokens: mixed }, want: { hidden: ["final"] } })
+  const final = isBefore ? before : (await read()).hidden.get("final")!
   return {
     states: concatenate(
       labels.map(({ row }) => rowOf(final, row)),

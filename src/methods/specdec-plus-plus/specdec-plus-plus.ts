@@ -8,6 +8,7 @@ import type { OpenedPart, PartContext } from "../../decoding/method-part.ts"
 import { speculate } from "../../decoding/speculate.ts"
 import type { ModelRunner } from "../../runtime/pass.ts"
 import { type AcceptanceHead, createAcceptanceHead } from "./acceptance-head.ts"
+import type { HeadRow } from "./labels.ts"
 import { survivalBudget } from "./stop-policy.ts"
 
 export const specdecPlusPlus: Method = {
@@ -43,10 +44,10 @@ export const specdecPlusPlus: Method = {
   part: { recipe: "specdec-plus-plus", open },
   run(prompt, context) {
     const { threshold, shortest, draftLength, drafts } = context.options as Options
-    const { head, draft: own } = context.part as SpecdecPart
+    const { head, row, draft: own } = context.part as SpecdecPart
     const draft = draftFor(head, context.models.draft ?? own)
     const isSampled = drafts === "sampled" && !context.sampler.greedy
-    const budget = survivalBudget(head, { threshold, shortest, longest: draftLength })
+    const budget = survivalBudget(head, { threshold, shortest, longest: draftLength, row })
     const { vocabulary } = context.models.target.config
     const drafter = createModelDrafter({ draft, context, isSampled, budget, vocabulary })
     return speculate(prompt, context, { drafter, budget, accept: isSampled ? ratio : sampleAndMatch })
@@ -64,13 +65,18 @@ export interface SpecdecPart extends OpenedPart {
   readonly head: AcceptanceHead
   /** The draft model that comes with the head; without one the caller's is needed. */
   readonly draft?: ModelRunner
+  /** How much more refusals weighed in the head's training: the odds that it says are so many times too low. */
+  readonly rejectWeight: number
+  readonly row: HeadRow
 }
 
 async function open(context: PartContext): Promise<SpecdecPart> {
-  const head = createAcceptanceHead(context.tensors, Number(context.record.recipe.depth))
-  if (!hasSmallModel(context)) return { head, dispose: async () => {} }
+  const { depth, rejectWeight = 1, row } = context.record.recipe
+  const head = createAcceptanceHead(context.tensors, Number(depth))
+  const judged = { head, rejectWeight: Number(rejectWeight), row: row === "drafts" ? row : "reads" } as const
+  if (!hasSmallModel(context)) return { ...judged, dispose: async () => {} }
   const small = await openSmallModel(context)
-  return { head, draft: small.runner, dispose: small.dispose }
+  return { ...judged, draft: small.runner, dispose: small.dispose }
 }
 
 /** @throws E_DRAFT without a draft model, or when the head was trained on another one */

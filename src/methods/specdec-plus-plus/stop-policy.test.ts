@@ -58,6 +58,12 @@ describe("the rule", () => {
     expect(lengthOf([0.01, 0.5, 1, 1], limits(0.4))).toBe(2)
   })
 
+  test("judged by the row that drafts, every token counts, the first and the last", () => {
+    const row = "drafts" as const
+    expect(lengthOf([0.9, 0.5, 1, 1], { ...limits(0.4), row })).toBe(2)
+    expect(lengthOf([0.5, 1, 1], { ...limits(0.4), row })).toBe(1)
+  })
+
   test("the product counts, not the last probability: five of 0.9 are too many for 0.4", () => {
     expect(lengthOf(Array<number>(30).fill(0.9), limits(0.4))).toBe(6) // 1 − 0.9^5 = 0.41
     expect(lengthOf(Array<number>(30).fill(0.9), limits(0.5))).toBe(8) // 1 − 0.9^7 = 0.52

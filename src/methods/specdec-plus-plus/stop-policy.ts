@@ -1,6 +1,7 @@
 /** When to stop drafting: as soon as a refusal among the drafted tokens is likelier than a threshold (paper, algorithm 1). */
 import type { DraftBudget } from "../../decoding/draft-budget.ts"
 import type { AcceptanceHead } from "./acceptance-head.ts"
+import type { HeadRow } from "./labels.ts"
 
 export interface StopLimits {
   /** h: a draft ends when P(some token of it is refused) exceeds this. */
@@ -8,6 +9,8 @@ export interface StopLimits {
   /** Tokens that are drafted in any case, and the most. */
   readonly shortest: number
   readonly longest: number
+  /** Which row judges a token; default "reads". */
+  readonly row?: HeadRow
 }
 
 /**
@@ -22,7 +25,8 @@ export function draftsOn(count: number, survival: number, { threshold, shortest,
 
 /**
  * The hidden state of a token exists when the draft model has read it, which also drafts the next one: so after k
- * tokens the first k − 1 are judged, and a draft holds one token that is not.
+ * tokens the first k − 1 are judged, and a draft holds one token that is not. Where the row that drafts a token judges
+ * it, all are judged.
  */
 export function survivalBudget(head: Pick<AcceptanceHead, "accepts">, limits: StopLimits): DraftBudget {
   let survival = 1
@@ -34,7 +38,7 @@ export function survivalBudget(head: Pick<AcceptanceHead, "accepts">, limits: St
     },
     goesOn({ count, hidden }) {
       // The first token's row read the pending token, which is the target's own.
-      if (count > 1 && hidden) survival *= head.accepts(hidden)
+      if ((count > 1 || limits.row === "drafts") && hidden) survival *= head.accepts(hidden)
       return draftsOn(count, survival, limits)
     },
   }

@@ -15,17 +15,10 @@ import { compareVocabularies } from "../../text/compare-vocabularies.ts"
 import { createTokenizer } from "../../text/tokenizer.ts"
 import type { Answer } from "../../train/answers.ts"
 import { shuffled } from "../../train/dataset.ts"
-import {
-  commonHyperparameters,
-  type Data,
-  type Parameter,
-  type Recipe,
-  type RecipeContext,
-  type Training,
-} from "../../train/recipe.ts"
-import { headTensors } from "./acceptance-head.ts"
-import { type HeadShape, headDivergence, headLogits, headLoss, storedBlocks } from "./head-loss.ts"
-import { type Judged, judge, type LabelSettings } from "./labels.ts"
+import { commonHyperparameters, type Recipe, type RecipeContext, type Training } from "../../train/recipe.ts"
+import type { HeadShape } from "./head-loss.ts"
+import { headTraining } from "./head-training.ts"
+import { type HeadRow, headRows, type Judged, judge, type LabelSettings } from "./labels.ts"
 import { answersFrom } from "./train-answers.ts"
 
 export const headRecipe: Recipe = {
@@ -41,6 +34,12 @@ export const headRecipe: Recipe = {
     tied: { type: "boolean", default: true, description: "one block, applied `depth` times, as in the official code" },
     rejectWeight: { type: "number", default: 6, low: 0.01, high: 1000, description: "how much more refusals weigh" },
     kept: { type: "number", default: 0.15, low: 0, high: 1, description: "share of tokens that are not drafts" },
+    row: {
+      type: "string",
+      default: "reads",
+      choices: headRows,
+      description: "which row judges a token: the one that reads it, as in the paper, or the one that drafts it",
+    },
     drafts: {
       type: "string",
       default: "likeliest",
@@ -79,6 +78,7 @@ async function prepareHead(context: RecipeContext): Promise<Training> {
       draft: draft.runner,
       drafts: options.drafts as LabelSettings["drafts"],
       temperature: Number(options.temperature),
+      row: options.row as HeadRow,
       kept: Number(options.kept),
     }
     const tokens = Number(options.tokens)
@@ -86,21 +86,8 @@ async function prepareHead(context: RecipeContext): Promise<Training> {
     const held = await judgeAll(validation, tokens, { settings, context, random: random.fork("validation") })
     const { hidden: width } = draft.runner.config
     const shape: HeadShape = { width, depth: Number(options.depth), tied: options.tied === true }
-    const parameters = headParameters(shape)
-    return {
-      parameters,
-      data: judgedData(learned, width),
-      ...(held.acceptance.length > 0 ? { validation: judgedData(held, width) } : {}),
-      loss({ parameter, batch }) {
-        const logits = headLogits(batch("states"), parameter, shape)
-        const divergence = headDivergence(logits, batch("acceptance"))
-        return { loss: headLoss(logits, batch("acceptance"), Number(options.rejectWeight)), metrics: { divergence } }
-      },
-      finish: (values) => [
-        ...parameters.map(({ name, shape: axes }) => ({ name, shape: axes, values: values.get(name)! })),
-        ...draft.tensors,
-      ],
-    }
+    const head = headTraining({ learned, held, shape, rejectWeight: Number(options.rejectWeight) })
+    return { ...head, finish: (values) => [...head.finish(values), ...draft.tensors] }
   } finally {
     await runner.dispose()
     await draft.dispose()
@@ -185,50 +172,5 @@ async function judgeAll(answers: readonly Answer[], tokens: number, judging: Jud
       parts.map(({ acceptance }) => acceptance),
       Float32Array,
     ),
-  }
-}
-
-function headParameters(shape: HeadShape): Parameter[] {
-  const { width } = shape
-  const spread = (random: Random) => (random.next() * 2 - 1) / Math.sqrt(width)
-  const blocks = Array.from({ length: storedBlocks(shape) }, (_, i): Parameter[] => [
-    {
-      name: headTensors.weight(i),
-      shape: [width, width],
-      initial: (random) => Float32Array.from({ length: width * width }, () => spread(random)),
-    },
-    { name: headTensors.bias(i), shape: [width], initial: () => new Float32Array(width) },
-  ])
-  return [
-    ...blocks.flat(),
-    {
-      name: headTensors.out,
-      shape: [2, width],
-      initial: (random) => Float32Array.from({ length: 2 * width }, () => spread(random)),
-    },
-    { name: headTensors.outBias, shape: [2], initial: () => new Float32Array(2) },
-  ]
-}
-
-/** Tensors: `states` float32 [batch, width], `acceptance` float32 [batch]. */
-function judgedData({ states, acceptance }: Judged, width: number): Data {
-  return {
-    samples: acceptance.length,
-    batch(indices) {
-      const rows = new Float32Array(indices.length * width)
-      for (const [row, index] of indices.entries())
-        rows.set(states.subarray(index * width, (index + 1) * width), row * width)
-      return {
-        tensors: {
-          states: { type: "float32", shape: [indices.length, width], data: rows },
-          acceptance: {
-            type: "float32",
-            shape: [indices.length],
-            data: Float32Array.from(indices, (index) => acceptance[index]!),
-          },
-        },
-        tokens: indices.length,
-      }
-    },
   }
 }
