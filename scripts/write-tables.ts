@@ -4,6 +4,15 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { draftsTable } from "../src/bench/drafts-tables.ts"
 import { auditTable, raceLengthsTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
+import {
+  adaptationTable,
+  agreementTable,
+  exitCostTable,
+  exitSweepTable,
+  exitTaskTable,
+  timedExitTable,
+} from "../src/bench/exits/exit-tables.ts"
+import { exitTrace } from "../src/bench/exits/exit-trace.ts"
 import { type LoadResult, loadPicture, loadTable, loadWords } from "../src/bench/load.ts"
 import { placementMap } from "../src/bench/placement-map.ts"
 import { choiceTable, placementTable } from "../src/bench/placement-tables.ts"
@@ -42,6 +51,7 @@ const documents = ["README.md", "docs/benchmarks.md", "docs/serve.md", "docs/tra
 const pictures: readonly [string, (records: readonly BenchRecord[]) => string | undefined][] = [
   ["docs/load.svg", (records) => newest(records, "load").slice(-1).map(loadPicture)[0]],
   ["docs/several-sequences.svg", drawConcurrency],
+  ["docs/exits.svg", (records) => newest(records, "exits").slice(-1).map(exitTrace)[0]],
   ["docs/placement.svg", (records) => newest(records, "placement").slice(-1).map(placementMap)[0]],
   ["docs/stopping.svg", (records) => newest(records, "stopping").slice(-1).map(stoppingMap)[0]],
 ]
@@ -79,6 +89,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const drafts = newest(records, "drafts", undefined, ({ temperature, rows }) => [temperature, rows.map(nameOf)])
   const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
   const stops = newest(records, "stopping", undefined, ({ method, row }) => [method, row])
+  const exits = newest(records, "exits")
   return {
     weights: markdown(weightsTable(shipped)),
     "tiny-models": markdown(tinyModelsTable(shipped)),
@@ -96,6 +107,12 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     stopping: measured(stopTable(stops), stops),
     "stopping-gains": measured(stopGainTable(stops), stops),
     reliability: measured(reliabilityTable(stops), stops),
+    "exit-agreement": measured(agreementTable(exits), exits),
+    "exit-costs": measured(exitCostTable(exits), exits),
+    "exit-sweep": measured(exitSweepTable(exits), exits),
+    "exit-tasks": measured(exitTaskTable(exits), exits),
+    "exit-timed": measured(timedExitTable(exits), exits),
+    "exit-adaptation": measured(adaptationTable(exits), exits),
     concurrency: measured(concurrencyTable(records), newest(records, "concurrency")),
     load: measuredLoad(newest(records, "load")),
     rank: measured(rankTable(ranks), ranks),

@@ -6,6 +6,7 @@ import { ForerunError } from "../base/errors.ts"
 import type { ConcurrencyResult } from "./concurrency.ts"
 import type { DraftsResult } from "./drafts.ts"
 import type { AuditRecord, EvaluationRecord } from "./evaluation.ts"
+import type { ExitsResult } from "./exits/measure-exits.ts"
 import type { JobResult } from "./job.ts"
 import type { LoadResult } from "./load.ts"
 import { type Machine, machineSlug, type Source } from "./machine.ts"
@@ -25,6 +26,7 @@ export type MeasuredRecord =
   | CertificateRecord
   | ConcurrencyResult
   | DraftsResult
+  | ExitsResult
   | LoadResult
   | JobResult
   | PerplexityResult
@@ -58,6 +60,10 @@ export function recordName(record: BenchRecord): string {
       const methods = [...new Set(rows.filter(({ identical }) => identical !== undefined).map(({ method }) => method))]
       const tasks = Object.keys(prompts).length
       return `${weights}-${methods.join("-")}-${tasks}-tasks-${maxTokens}-tokens-temperature-${temperature}`
+    },
+    exits: () => {
+      const { weights, prompts, maxTokens } = record as ExitsResult
+      return `${weights}-${threads(record)}-${prompts}-prompts-${maxTokens}-tokens`
     },
     load: () =>
       `${(record as LoadResult).weights}-${threads(record)}-${(record as LoadResult).rows.at(-1)!.clients}-clients`,

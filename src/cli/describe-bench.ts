@@ -1,5 +1,13 @@
 /** What `forerun bench` measured, as tables for people. */
 import { draftsTable } from "../bench/drafts-tables.ts"
+import {
+  adaptationTable,
+  agreementTable,
+  exitCostTable,
+  exitSweepTable,
+  exitTaskTable,
+  timedExitTable,
+} from "../bench/exits/exit-tables.ts"
 import { loadTable } from "../bench/load.ts"
 import { choiceTable, placementTable } from "../bench/placement-tables.ts"
 import type { MeasuredRecord } from "../bench/record.ts"
@@ -26,6 +34,8 @@ export function describeRecord(record: MeasuredRecord): string {
   if (record.kind === "stopping")
     return `${record.model.name}\n\n${[stopTable, stopGainTable, reliabilityTable].map((made) => shown(made([record]))).join("\n\n")}\n`
   if (record.kind === "drafts") return `${record.model.name}\n\n${shown(draftsTable([record]))}\n`
+  if (record.kind === "exits")
+    return `${record.model.name}\n\n${exitTables.map((made) => shown(made([record]))).join("\n\n")}\n`
   const made = {
     certificate: certificateTable,
     concurrency: concurrencyTable,
@@ -37,6 +47,8 @@ export function describeRecord(record: MeasuredRecord): string {
   }[record.kind]
   return `${record.model.name}\n\n${shown(made([record]))}\n`
 }
+
+const exitTables = [agreementTable, exitCostTable, exitSweepTable, exitTaskTable, timedExitTable, adaptationTable]
 
 const shown = ({ head, rows }: Table): string => table(head, rows)
 

@@ -292,6 +292,8 @@ export function createProgram(onCode: (code: number) => void): Command {
     )
     .option("--temperature <t>", "with --drafts: draw the answers (default 0: greedy)", number)
     .option("--data <answers>", "with --drafts: what drafters were trained on, for the floors of its n-grams", list)
+    .option("--exits", "early exits: how often they are right, every fixed one beside del, and what that costs")
+    .option("--trace <file.svg>", "with --exits: a picture of the exits that del chooses where a text changes")
     .option("--concurrency <n,m,…>", "tokens a second of so many sequences at the same time: 1,2,4,8,16", integers)
     .option("--job <file>", "a job in the batch format, with and without what batch-llm does; repeatable", list)
     .option("--cost-curve", "measure what a pass of n rows costs")

@@ -116,6 +116,13 @@ export function windowOf({ prompt, answer }: Pick<Answer, "prompt" | "answer">, 
   return { start, rows: whole - start, promptRows: Math.max(0, prompt.length - start) }
 }
 
+/** The same part as an answer of its own: for a teacher that is to read no more than a window shows. */
+export function shown<T extends Pick<Answer, "prompt" | "answer">>(answer: T, length: number): T {
+  const { start } = windowOf(answer, length)
+  const { prompt } = answer
+  return { ...answer, prompt: prompt.slice(start), answer: answer.answer.slice(Math.max(0, start - prompt.length)) }
+}
+
 export interface AnswerWindows extends Data {
   readonly length: number
 }

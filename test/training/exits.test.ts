@@ -7,7 +7,7 @@ import { trainRecipe } from "../../src/cli/commands/train.ts"
 import { loadModel } from "../../src/index.ts"
 import { loadRecipe } from "../../src/methods/recipes.ts"
 import { adapterNames } from "../../src/models/adapter.ts"
-import { readPart } from "../../src/models/trained-part.ts"
+import { readPart, readPartRecord } from "../../src/models/trained-part.ts"
 import type { TrainResult } from "../../src/train/trainer.ts"
 import { makeTinyFolder, type TinyFolder } from "../support/tiny-folder.ts"
 import { greedy, openRunner } from "../support/tiny-runner.ts"
@@ -73,13 +73,26 @@ test("dovetail: two layers behind a dynamic fusion learn, and draft with what th
   expect(accepted).toBeGreaterThan(0)
 }, 300_000)
 
+test("layerskip holds the last layer to what it says of a window, not to what it would say with more before it", async () => {
+  const { out } = await train("layerskip", {
+    steps: "1",
+    length: "12",
+    learningRate: "1e-9",
+    warmUp: "0",
+    vocabulary: "267",
+  })
+  const { metrics } = readPartRecord(out)
+  expect(metrics.drift).toBeLessThan(0.05) // 8-bit weights beside whole ones
+  expect(metrics.last).toBeGreaterThan(0.8)
+}, 120_000)
+
 test("layerskip: exits come to say what the last layer says, and the target can be changed by what was saved", async () => {
   const { out, result } = await train("layerskip", {
     steps: "400",
     validateEvery: "400", // it learns these answers by heart: there is no rule in a random target's to find
     rank: "16",
     rotation: "2",
-    exitScale: "3",
+    keep: "0.5",
     dropout: "0.05",
     learningRate: "0.004",
   })

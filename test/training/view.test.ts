@@ -1,8 +1,10 @@
 /** The differentiable graph of a model: the runtime's own numbers, and gradients that finite differences confirm. */
 import { describe, expect, test } from "vitest"
 import {
+  add,
   concat,
   externalBuffer,
+  fusedMatmul,
   Graph,
   gradients,
   multiply,
@@ -19,7 +21,7 @@ import { loadRunner } from "../../src/runtime/load-runner.ts"
 import type { HostTensor } from "../../src/runtime/session.ts"
 import { createSession } from "../../src/runtime/session-node.ts"
 import { crossEntropy, mean } from "../../src/train/losses.ts"
-import { randomTokens, type TinyModel, tinyCheckpoint } from "../support/tiny-model.ts"
+import { randomTokens, seeded, type TinyModel, tinyCheckpoint } from "../support/tiny-model.ts"
 import { maxDifference, range } from "../support/tiny-runner.ts"
 
 const sizes = { seed: 11, hidden: 32, heads: 4, kvHeads: 2, headSize: 8, layers: 3, intermediate: 48, vocabulary: 61 }
@@ -274,4 +276,47 @@ test("other families are refused by name", () => {
   expect(() => trainingView(new Graph(), checkpoint)).toThrow(
     expect.objectContaining({ code: "E_MODEL_UNSUPPORTED", message: expect.stringContaining("gpt2") }),
   )
+})
+
+test("a low-rank change beside a product is the changed weight", async () => {
+  const checkpoint = tinyCheckpoint(models[0]!)
+  const [rank, random] = [2, seeded(5)]
+  const names = ["model.layers.0.self_attn.q_proj.weight", "model.layers.2.mlp.down_proj.weight"]
+  const some = (shape: readonly number[]) => ({
+    shape,
+    values: Float32Array.from({ length: shape[0]! * shape[1]! }, () => random() - 0.5),
+  })
+  const given = Object.fromEntries(
+    names.flatMap((name) => {
+      const [out, width] = checkpoint.weights.tensors.get(name)!.shape as [number, number]
+      return [
+        [`up ${name}`, some([out, rank])],
+        [`down ${name}`, some([rank, width])],
+      ]
+    }),
+  )
+  const logits = async (isBeside: boolean) => {
+    const graph = new Graph()
+    const input = (name: string) => graph.input(name, "float32", given[name]!.shape)
+    const view = trainingView(graph, {
+      ...checkpoint,
+      adapt({ name, frozen }) {
+        if (!names.includes(name)) return undefined
+        const [up, down] = [input(`up ${name}`), input(`down ${name}`)]
+        return isBeside ? { up, down } : add(frozen(), fusedMatmul(up, down, {}))
+      },
+    })
+    graph.output("logits", view.forward(graph.input("tokens", "int64", [batch, length])).logits)
+    const { run, release } = await open(graph, "float32")
+    const found = await run(given)
+    await release()
+    return found.logits!
+  }
+  const [beside, merged] = [await logits(true), await logits(false)]
+  expect(maxDifference(beside, merged)).toBeLessThan(1e-4)
+  const zero = Object.fromEntries(
+    Object.entries(given).map(([name, { shape, values }]) => [name, { shape, values: values.map(() => 0) }]),
+  )
+  Object.assign(given, zero)
+  expect(maxDifference(await logits(true), beside)).toBeGreaterThan(0.01)
 })

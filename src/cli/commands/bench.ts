@@ -4,6 +4,8 @@ import { writeText } from "../../base/write-text.ts"
 import { measureConcurrency } from "../../bench/concurrency.ts"
 import { readDraftSettings } from "../../bench/draft-settings.ts"
 import { measureDrafts } from "../../bench/drafts.ts"
+import { exitTrace } from "../../bench/exits/exit-trace.ts"
+import { measureExits } from "../../bench/exits/measure-exits.ts"
 import { guarded } from "../../bench/guarded.ts"
 import { measureJob } from "../../bench/job.ts"
 import { measurePerplexity } from "../../bench/perplexity.ts"
@@ -49,6 +51,8 @@ interface Flags extends EngineFlags {
   readonly data?: readonly string[]
   readonly ratios?: readonly number[]
   readonly map?: string
+  readonly exits?: boolean
+  readonly trace?: string
   readonly startUp?: boolean
   readonly profile?: boolean
   readonly save?: boolean
@@ -79,6 +83,7 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
     ["--data", flags.data],
   ] as const)
     if (value !== undefined && flags.drafts === undefined) throw usageError(`${name} goes with --drafts`)
+  if (flags.trace !== undefined && !flags.exits) throw usageError("--trace goes with --exits")
   const interrupt = catchInterrupt()
   const watch: Watch = { signal: interrupt.signal, onProgress: createReporter(output) }
   try {
@@ -91,6 +96,10 @@ export async function bench(_: readonly unknown[], flags: Flags, output: Output)
       if (map !== undefined && flags.map !== undefined) {
         await writeText(flags.map, map)
         output.note(`map ${flags.map}`)
+      }
+      if (record.kind === "exits" && flags.trace !== undefined) {
+        await writeText(flags.trace, exitTrace(record))
+        output.note(`trace ${flags.trace}`)
       }
       if (output.json) output.object(record)
       else output.text(describeRecord(record))
@@ -110,7 +119,7 @@ function mapOf(record: MeasuredRecord): string | undefined {
 /** What the flags ask for. Methods and peers come last, and do not run when only other measurements are asked for. */
 async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> {
   const wanted = [...(await modelMeasurements(flags, watch))]
-  const { methods, peer, costCurve, prompts: files, option, method, ...rest } = flags
+  const { methods, peer, costCurve, prompts: files, option, method, exits, ...rest } = flags
   const expected = flags.predictionFile === undefined ? {} : { prediction: await readText(flags.predictionFile) }
   const prompts = files && (await readTaskFiles(files, flags.limit)).map((prompt) => ({ ...expected, ...prompt }))
   if (method !== undefined) {
@@ -122,8 +131,15 @@ async function measurements(flags: Flags, watch: Watch): Promise<Measurement[]> 
     const measure = isStopping ? measureStopping : measurePlacement
     wanted.push(() => measure({ ...given, ...watch, method }))
   }
+  if (exits) {
+    const { model, weights, adapter, threads, offline, maxTokens, repetitions } = rest
+    const same = { model, weights, adapter, threads, offline, maxTokens, repetitions, prompts }
+    const given = Object.fromEntries(Object.entries(same).filter(([, value]) => value !== undefined))
+    wanted.push(() => measureExits({ ...given, ...watch }))
+  }
   if (flags.drafts !== undefined) return [...wanted, await draftsMeasurement(flags.drafts, flags, { watch, prompts })]
-  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, method === undefined ? files : undefined]
+  const hasPrompts = method === undefined && !exits ? files : undefined
+  const asked = [methods?.length, flags.job ? undefined : peer, costCurve, hasPrompts]
   if (wanted.length > 0 && asked.every((flag) => flag === undefined || flag === 0)) return wanted
   const { model, weights, draft, draftWeights, part, adapter, threads, device, offline, maxTokens, repetitions } = rest
   const { contexts, prefillTokens } = rest

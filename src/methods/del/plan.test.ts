@@ -1,23 +1,13 @@
 /** DEL's decisions on numbers: tokens per layer, records of exits, and how soon the choice follows a change of context. */
 import { describe, expect, test } from "vitest"
 import { seeded } from "../../../test/support/tiny-model.ts"
-import {
-  acceptanceOf,
-  type ExitRecord,
-  emptyRecord,
-  type ShadowToken,
-  thresholdOf,
-  updatedRecord,
-} from "./exit-record.ts"
+import { easy, hard, worldLayers } from "../../bench/exits/published-world.ts"
+import { roundsUntil, simulateDel, type World } from "../../bench/exits/simulate-del.ts"
+import { acceptanceOf, emptyRecord, type ShadowToken, thresholdOf, updatedRecord } from "./exit-record.ts"
 import { choosePlan, expectedTokens, paperCosts, tokensPerLayer } from "./plan.ts"
 
-/** Acceptance after each layer of 32: a soft step, as exits of trained models have it. */
-const profile = (highest: number, middle: number, width: number) =>
-  new Map(Array.from({ length: 31 }, (_, i) => [i + 1, highest / (1 + Math.exp(-(i + 1 - middle) / width))]))
-/** Easy from about layer 7 on, and from about 16 on: the two phases of the published simulation's optima. */
-const [easy, hard] = [profile(0.96, 6.5, 1.75), profile(0.92, 16, 1.75)]
-const untrained = profile(0.9, 28, 0.8)
-const paper = paperCosts(32)
+const untrained = new Map([...easy.keys()].map((exit) => [exit, 0.9 / (1 + Math.exp(-(exit - 28) / 0.8))]))
+const paper = paperCosts(worldLayers)
 
 describe("tokens per layer", () => {
   test("the closed form and the sum are one", () => {
@@ -106,40 +96,8 @@ describe("records", () => {
   })
 })
 
-interface World {
-  readonly omega: number
-  readonly seed: number
-  /** Acceptance by exit in a round. */
-  readonly at: (round: number) => ReadonlyMap<number, number>
-  readonly rounds: number
-  /** Leaves out the row of the first mismatch: a known error. */
-  readonly isExclusive?: boolean
-}
-
-/** Rounds of DEL with planned lengths where every exit is right by chance, on its own. */
-function simulate({ omega, seed, at, rounds, isExclusive = false }: World) {
-  const random = seeded(seed)
-  const records = new Map<number, ExitRecord>([...easy.keys()].map((exit) => [exit, emptyRecord]))
-  const exits: number[] = []
-  let [exit, length, tokens, layers] = [1, 1, 0, 0]
-  for (let round = 0; round < rounds; round++) {
-    const acceptances = at(round)
-    const own = Array.from({ length: length + 1 }, () => random() < acceptances.get(exit)!)
-    const wrong = own.findIndex((right, i) => i < length && !right)
-    const accepted = wrong < 0 ? length : wrong
-    const rows = wrong < 0 ? length + 1 : wrong + (isExclusive ? 0 : 1)
-    tokens += accepted + 1
-    layers += 32 + length * exit
-    for (const [one, acceptance] of acceptances) {
-      const matches = Array.from({ length: rows }, (_, row) => (one === exit ? own[row]! : random() < acceptance))
-      const round = matches.map((match) => token(match, 0.5))
-      records.set(one, updatedRecord(records.get(one)!, round, omega))
-    }
-    exits.push(exit)
-    ;({ exit, length } = choosePlan(new Map([...records].map(([one, record]) => [one, acceptanceOf(record)])), paper))
-  }
-  return { exits, records, speedup: (32 * tokens) / layers }
-}
+const simulate = ({ seed, ...world }: Omit<World, "costs" | "random"> & { seed: number }) =>
+  simulateDel({ ...world, costs: paper, random: seeded(seed) })
 
 const change = 150
 const mixture = { rounds: 400, at: (round: number) => (round < change ? easy : hard) }
@@ -149,9 +107,8 @@ const quantile = (values: readonly number[], share: number) =>
 /** Rounds from the change until the exit is within two layers of the best; Infinity: never. */
 function delays(omega: number): number[] {
   return Array.from({ length: 40 }, (_, seed) => {
-    const after = simulate({ ...mixture, omega, seed }).exits.slice(change)
-    const found = after.findIndex((exit) => Math.abs(exit - 21) <= 2)
-    return found < 0 ? Number.POSITIVE_INFINITY : found
+    const { exits } = simulate({ ...mixture, omega, seed })
+    return roundsUntil(exits, change, { best: 21, near: 2 }) ?? Number.POSITIVE_INFINITY
   })
 }
 

@@ -4,14 +4,8 @@
 export const dropRate = (layer: number, layers: number, most: number): number =>
   layers === 1 ? 0 : most * (2 ** (layer / (layers - 1)) - 1)
 
-/**
- * Weight of the loss behind each layer, from 0: later exits count more, the last one most.
- * @param scale of all but the last one's own share
- */
-export function exitWeight(layer: number, layers: number, scale: number): number {
-  const sumTo = (last: number) => (last * (last + 1)) / 2
-  return layer < layers - 1 ? scale * sumTo(layer) : layers - 1 + scale * sumTo(layers - 2)
-}
+/** Weight of the loss behind each layer but the last, from 0, beside each other: later exits count more. */
+export const exitWeight = (layer: number): number => (layer * (layer + 1)) / 2
 
 /** Layers whose exits count in a step, but the last: every `every`-th, from `first` on. Always as many. */
 export function rotatedExits(layers: number, every: number, first: number): number[] {

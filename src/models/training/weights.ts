@@ -13,8 +13,19 @@ export interface FrozenWeight {
   frozen(): Value
 }
 
-/** What stands in for a weight: a trained parameter, the frozen one plus a low-rank product, …; undefined = the frozen one. */
-export type Adapt = (weight: FrozenWeight) => Value | undefined
+/** W + up · down, with up [out, rank] and down [rank, in]. */
+export interface LowRank {
+  readonly up: Value
+  readonly down: Value
+}
+
+/** What stands in for a weight: a trained parameter, a low-rank change of the frozen one, …; undefined = the frozen one. */
+export type Adapt = (weight: FrozenWeight) => Value | LowRank | undefined
+
+interface FoundWeight {
+  readonly value: Value
+  readonly change?: LowRank
+}
 
 /** Weights by name, each in the graph once. */
 export class TrainingWeights {
@@ -22,7 +33,8 @@ export class TrainingWeights {
   readonly type: FloatType
   #source: WeightSource
   #adapt: Adapt
-  #known = new Map<string, Value>()
+  #known = new Map<string, FoundWeight>()
+  #constants = new Map<string, Value>()
 
   constructor(graph: Graph, source: WeightSource, { type, adapt }: { type: FloatType; adapt: Adapt }) {
     this.graph = graph
@@ -36,30 +48,44 @@ export class TrainingWeights {
   }
 
   get(name: string): Value {
+    const { value, change } = this.#find(name)
+    return change ? add(value, fusedMatmul(change.up, change.down, {})) : value
+  }
+
+  /**
+   * x·Wᵀ, and the bias where there is one. x [rows, in] → [rows, out]. A low-rank change is (x·downᵀ)·upᵀ beside it: the
+   * frozen weights stay packed, and no gradient of their size is computed.
+   */
+  linear(x: Value, name: string): Value {
+    const { value, change } = this.#find(`${name}.weight`)
+    const times = (y: Value, weight: Value) => fusedMatmul(y, weight, { transB: true })
+    const frozen = times(x, value)
+    const product = change ? add(frozen, times(times(x, change.down), change.up)) : frozen
+    return this.has(`${name}.bias`) ? add(product, this.get(`${name}.bias`)) : product
+  }
+
+  #find(name: string): FoundWeight {
     const known = this.#known.get(name)
     if (known) return known
     const info = this.#source.tensors.get(name)
     if (!info)
       throw new ForerunError("E_MODEL_FORMAT", `training needs the tensor ${name}, which the model does not have`)
     const { shape } = info
-    const value = this.#adapt({ name, shape, frozen: () => this.#frozen(name, shape) }) ?? this.#frozen(name, shape)
-    const typed = cast(value, this.type)
-    this.#known.set(name, typed)
-    return typed
-  }
-
-  /** x·Wᵀ, and the bias where there is one. x [rows, in] → [rows, out] */
-  linear(x: Value, name: string): Value {
-    const product = fusedMatmul(x, this.get(`${name}.weight`), { transB: true })
-    return this.has(`${name}.bias`) ? add(product, this.get(`${name}.bias`)) : product
+    const given = this.#adapt({ name, shape, frozen: () => this.#frozen(name, shape) }) ?? this.#frozen(name, shape)
+    const found: FoundWeight =
+      "up" in given
+        ? { value: cast(this.#frozen(name, shape), this.type), change: given }
+        : { value: cast(given, this.type) }
+    this.#known.set(name, found)
+    return found
   }
 
   /** Numbers that are no weights (tables, masks), each in the graph once. */
   constant(name: string, shape: readonly number[], values: () => Float32Array): Value {
-    const known = this.#known.get(name)
+    const known = this.#constants.get(name)
     if (known) return known
     const value = this.#initializer(name, shape, values)
-    this.#known.set(name, value)
+    this.#constants.set(name, value)
     return value
   }
 
