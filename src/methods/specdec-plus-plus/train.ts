@@ -17,9 +17,9 @@ import type { Answer } from "../../train/answers.ts"
 import { shuffled } from "../../train/dataset.ts"
 import { commonHyperparameters, type Recipe, type RecipeContext, type Training } from "../../train/recipe.ts"
 import type { HeadShape } from "./head-loss.ts"
-import { headTraining } from "./head-training.ts"
 import { type HeadRow, headRows, type Judged, judge, type LabelSettings } from "./labels.ts"
 import { answersFrom } from "./train-answers.ts"
+import { headTraining } from "./train-head.ts"
 
 export const headRecipe: Recipe = {
   method: "specdec-plus-plus",
