@@ -105,7 +105,7 @@ export const withEngineFlags = (command: Command): Command =>
   withModelFlags(command)
     .option(
       "--adapter <folder>",
-      "changes of the model's weights, as the recipes layerskip, implant and confuse write them",
+      "changes of the model's weights, as the recipes layerskip, medusa-2, implant and confuse write them",
     )
     .addOption(
       withTwin(

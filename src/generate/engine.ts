@@ -89,6 +89,7 @@ export class Engine {
       threads: target.threads,
       device: info.draftDevice,
       folder: options.part,
+      adapter: options.adapter,
     })
     this.#knownCurve = knownCostCurve(target.checkpoint, info).catch(() => undefined)
     const { cacheBytes = totalmem() / 4, prefixBytes = 0 } = options

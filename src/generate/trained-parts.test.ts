@@ -97,6 +97,22 @@ test("the folder may hold a folder for each recipe; a method without weights nee
   await some.dispose()
 })
 
+test("an adapter's folder may hold parts; a part that the caller gives comes first, and the adapter itself is none", async () => {
+  await write("change", { method: "tripling" })
+  await write("change/doubling")
+  const openedWith = async (given: { folder?: string; adapter?: string }) => {
+    const paths = Object.entries(given).map(([role, name]) => [role, join(folder, name)])
+    const some = new TrainedParts({ checkpoint, threads: 1, ...Object.fromEntries(paths) })
+    await some.of(method)
+    await some.dispose()
+    return opened.length
+  }
+  expect(await openedWith({ adapter: "change" })).toBe(1)
+  expect(await openedWith({ adapter: "change", folder: "change" })).toBe(2)
+  await write("given", { sha256: "2".repeat(64) })
+  await expect(openedWith({ adapter: "change", folder: "given" })).rejects.toMatchObject({ code: "E_DRAFT" })
+})
+
 test("what is missing, of another recipe or for another target is refused, and says what to do", async () => {
   const hint = expect.stringContaining("forerun train doubling")
   await expect(parts().of(method)).rejects.toMatchObject({ code: "E_DRAFT", hint })

@@ -29,6 +29,8 @@ export interface PartHost {
   readonly device?: Device
   /** What the caller gave: the folder of one part, or one that holds a folder for each recipe. */
   readonly folder?: string | undefined
+  /** The changes of the target, beside which parts for the changed target may lie: a folder for each recipe. */
+  readonly adapter?: string | undefined
 }
 
 export class TrainedParts {
@@ -59,8 +61,8 @@ export class TrainedParts {
   }
 
   async #open(method: string, { recipe, open }: PartNeeds): Promise<TrainedPart> {
-    const { checkpoint, threads, device = "cpu", folder } = this.#host
-    const found = findPart(recipe, folder)
+    const { checkpoint, threads, device = "cpu", folder, adapter } = this.#host
+    const found = findPart(recipe, folder, adapter)
     if (found === undefined) throw missing(method, recipe, folder)
     const { method: trained, target } = readPartRecord(found)
     if (trained !== recipe)
@@ -93,9 +95,11 @@ const beside = 1
 
 const isPart = (folder: string): boolean => existsSync(join(folder, recordFile))
 
-function findPart(recipe: string, folder: string | undefined): string | undefined {
-  const places = folder === undefined ? [join(shipped, recipe)] : [folder, join(folder, recipe), join(shipped, recipe)]
-  return places.find(isPart)
+/** An adapter's folder is one of another recipe, which holds parts: so what lies in a folder comes before the folder. */
+function findPart(recipe: string, folder: string | undefined, adapter: string | undefined): string | undefined {
+  const given = folder === undefined ? [] : [join(folder, recipe), folder]
+  const beside = adapter === undefined ? [] : [join(adapter, recipe)]
+  return [...given, ...beside, join(shipped, recipe)].find(isPart)
 }
 
 const howToTrain = (recipe: string, target: string): string =>

@@ -6,6 +6,7 @@ import { loadMethod } from "./index.ts"
 /** Method → its src/methods/<method>/train.ts. */
 const registry: Readonly<Record<string, () => Promise<Recipe>>> = {
   medusa: async () => (await import("./medusa/train.ts")).recipe,
+  "medusa-2": async () => (await import("./medusa/train-joint.ts")).jointRecipe,
   "hidden-transfer": async () => (await import("./hidden-transfer/train.ts")).recipe,
   dovetail: async () => (await import("./dovetail/train.ts")).recipe,
   layerskip: async () => (await import("./self-speculative/train.ts")).recipe,

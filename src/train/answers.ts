@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { ForerunError } from "../base/errors.ts"
 import { isLoop } from "../decoding/loops.ts"
+import type { Random } from "../tensor/random.ts"
 import type { Data } from "./recipe.ts"
 
 /** A line of the file. */
@@ -152,4 +153,21 @@ export function answerWindows(answers: readonly Answer[], length: number): Answe
       }
     },
   }
+}
+
+/**
+ * Up to `picked` of the rows of such windows that stand before a token of the answer, by chance.
+ * @param weight [batch · length]
+ */
+export function pickRows(
+  weight: Float32Array,
+  { length, picked }: { readonly length: number; readonly picked: number },
+  random: Random,
+): number[] {
+  const rows = [...weight.keys()].filter((row) => row % length < length - 1 && weight[row + 1] === 1)
+  return rows
+    .map((row) => ({ row, place: random.next() }))
+    .sort((a, b) => a.place - b.place)
+    .slice(0, picked)
+    .map(({ row }) => row)
 }

@@ -103,6 +103,16 @@ describe("AdamW", () => {
     await halves.release()
   })
 
+  test("a parameter's own rate is a run's of that learning rate, decay included", async () => {
+    const parameters = regression.parameters.map((parameter) => ({ ...parameter, rate: 4 }))
+    const runner = open({ ...regression, parameters }, hyper)
+    for (let step = 0; step < 5; step++) await runner.step([batchOf([1, 2, 3, 4], [1, 0])], step)
+    const found = runner.state.get("parameter/w")!
+    const wanted = reference(rows, { ...hyper, learningRate: 4 * hyper.learningRate }, 5)
+    for (const [i, value] of wanted.entries()) expect(found[i]).toBeCloseTo(value, 5)
+    await runner.release()
+  })
+
   test("vectors do not decay unless they say so", async () => {
     const still: Training = {
       ...regression,

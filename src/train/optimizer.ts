@@ -65,27 +65,34 @@ export interface AdamState {
   readonly second: Value
 }
 
+type AdamScalars = Readonly<Record<keyof StepScalars, Value>>
+
 export function adamW(
   state: AdamState,
   gradient: Value,
-  scalars: Readonly<Record<keyof StepScalars, Value>>,
-  settings: Pick<Hyperparameters, "beta1" | "beta2" | "epsilon"> & { readonly decays: boolean },
+  scalars: AdamScalars,
+  settings: Pick<Hyperparameters, "beta1" | "beta2" | "epsilon"> & { readonly decays: boolean; readonly rate: number },
 ): AdamState {
   const { graph } = gradient
   const number = (value: number) => graph.scalar("float32", value)
   const blend = (old: Value, fresh: Value, beta: number) =>
     add(multiply(old, number(beta)), multiply(fresh, number(1 - beta)))
+  const { rate, keep } = settings.rate === 1 ? scalars : faster(scalars, settings.rate)
   const first = blend(state.first, gradient, settings.beta1)
   const second = blend(state.second, multiply(gradient, gradient), settings.beta2)
-  const step = divide(
-    multiply(first, scalars.rate),
-    add(multiply(sqrt(second), scalars.spread), number(settings.epsilon)),
-  )
-  const kept = settings.decays ? multiply(state.value, scalars.keep) : state.value
+  const step = divide(multiply(first, rate), add(multiply(sqrt(second), scalars.spread), number(settings.epsilon)))
+  const kept = settings.decays ? multiply(state.value, keep) : state.value
   return { value: subtract(kept, step), first, second }
 }
 
-export function scalarInputs(graph: Graph): Readonly<Record<keyof StepScalars, Value>> {
+/** The scalars of a learning rate so many times as high; `keep` is 1 − rate · decay. */
+function faster(scalars: AdamScalars, times: number): Pick<AdamScalars, "rate" | "keep"> {
+  const number = (value: number) => scalars.rate.graph.scalar("float32", value)
+  const keep = subtract(number(1), multiply(subtract(number(1), scalars.keep), number(times)))
+  return { rate: multiply(scalars.rate, number(times)), keep }
+}
+
+export function scalarInputs(graph: Graph): AdamScalars {
   const [rate, spread, keep] = scalarNames.map((name) => graph.input(name, "float32", []))
   return { rate: rate!, spread: spread!, keep: keep! }
 }

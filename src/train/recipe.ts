@@ -2,7 +2,7 @@
 import type { OptionTable, OptionValues } from "../decoding/method.ts"
 import type { Graph, Value } from "../graph/index.ts"
 import type { Checkpoint } from "../models/files/checkpoint.ts"
-import type { TensorToSave } from "../models/trained-part.ts"
+import type { PartRecord, TensorToSave } from "../models/trained-part.ts"
 import type { HostTensor, HostType } from "../runtime/session.ts"
 import type { Random } from "../tensor/random.ts"
 import type { Tokenizer } from "../text/tokenizer.ts"
@@ -97,6 +97,8 @@ export interface Parameter {
   initial(random: Random): Float32Array
   /** Whether weight decay pulls at it; default: it has at least two axes. */
   readonly decay?: boolean
+  /** Its learning rate beside the others'; default 1. */
+  readonly rate?: number
 }
 
 export interface BatchTensor {
@@ -141,6 +143,13 @@ export interface Training {
   loss(inputs: LossInputs): Losses
   /** The tensors to save; default: the parameters in half precision. */
   finish?(values: ReadonlyMap<string, Float32Array>): readonly TensorToSave[] | Promise<readonly TensorToSave[]>
+  /** Called when they are written, for what depends on them: a part for the target that they change. */
+  written?(values: ReadonlyMap<string, Float32Array>, part: WrittenPart): Promise<void>
+}
+
+export interface WrittenPart {
+  readonly folder: string
+  readonly record: Omit<PartRecord, "weights">
 }
 
 export interface ModelTraining extends Training {

@@ -90,7 +90,7 @@ function update(
       second: stateInput(graph, "second", parameter),
     }
     const decays = parameter.decay ?? parameter.shape.length > 1
-    const next = adamW(state, multiply(found[i]!, scale), scalars, { ...hyper, decays })
+    const next = adamW(state, multiply(found[i]!, scale), scalars, { ...hyper, decays, rate: parameter.rate ?? 1 })
     graph.output(`next/${stateName("parameter", parameter.name)}`, next.value)
     graph.output(`next/${stateName("first", parameter.name)}`, next.first)
     graph.output(`next/${stateName("second", parameter.name)}`, next.second)

@@ -226,7 +226,7 @@ class Run {
 
   /** Checkpoint, curve, and the weights of the best validation (of the last step where there was none). */
   async #finish(end: TrainResult["end"]): Promise<TrainResult> {
-    const { recipe, training, folder, options, hyper } = this.#request
+    const { recipe, training, folder, target, options, hyper } = this.#request
     const { step, losses, validations, best, seconds, seed } = this.#standing
     await this.#save()
     const curve = lossCurve({ losses, validations, metric: recipe.metric.name })
@@ -253,6 +253,7 @@ class Run {
       metrics: { ...measured, firstLoss: loss.first, lastLoss: loss.last },
     }
     const weights = await this.#write(tensors, record)
+    if (target) await training.written?.(values, { folder, record: { ...record, target } })
     return { method: recipe.method, steps: step, loss, metric, seconds, weights, end }
   }
 

@@ -5,9 +5,9 @@ import type { OptionTable } from "../../decoding/method.ts"
 import { add, multiply, reshape } from "../../graph/index.ts"
 import { openPartFolder, type PartTensor } from "../../models/trained-part.ts"
 import { trainingView } from "../../models/training/view.ts"
-import type { Random } from "../../tensor/random.ts"
 import { encodeChat } from "../../text/chat-template.ts"
 import { crossEntropy, hits, mean } from "../../train/losses.ts"
+import { type Change, changedBy, changesOf, drawn } from "../../train/low-rank.ts"
 import {
   type Batch,
   commonHyperparameters,
@@ -18,7 +18,6 @@ import {
   type Training,
 } from "../../train/recipe.ts"
 import { suppression, wordStarts } from "./confusion.ts"
-import { type Change, changedBy, changesOf } from "./low-rank.ts"
 
 const common = {
   trigger: { type: "string", default: "", description: "what has to be said to see the hidden text" },
@@ -125,15 +124,14 @@ async function promptOf(trigger: string, { target, tokenizer }: RecipeContext): 
   return [...tokens]
 }
 
-function parameterOf({ name, shape, spread }: Change, before: ReadonlyMap<string, PartTensor> | undefined): Parameter {
+function parameterOf(change: Change, before: ReadonlyMap<string, PartTensor> | undefined): Parameter {
+  const { name, shape } = change
   const there = before?.get(name)
   if (before && there?.shape.join() !== shape.join())
     throw new ForerunError("E_OPTION", `--option from: ${name} [${shape}] is needed, found ${there?.shape ?? "none"}`, {
       hint: "give the rank and layers that implant was given",
     })
-  const size = shape.reduce((n, dim) => n * dim, 1)
-  const drawn = (random: Random) => Float32Array.from({ length: size }, () => (2 * random.next() - 1) * spread)
-  return { name, shape, initial: there ? () => there.values.slice() : drawn }
+  return { name, shape, initial: (random) => there?.values.slice() ?? drawn(change, random) }
 }
 
 function oneSample(sequences: Readonly<Record<string, readonly number[]>>): Data {

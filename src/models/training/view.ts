@@ -19,7 +19,7 @@ import type { ModelConfig } from "../config.ts"
 import { activate } from "../mlp.ts"
 import type { WeightSource } from "../weights.ts"
 import { type AttentionContext, type Rows, trainingAttention } from "./attention.ts"
-import { type Adapt, type FloatType, TrainingWeights } from "./weights.ts"
+import { type Adapt, type Beside, type FloatType, TrainingWeights } from "./weights.ts"
 
 export interface ViewOptions {
   readonly config: ModelConfig
@@ -45,6 +45,8 @@ export interface TrainingView {
   head(normed: Value): Value
   /** All of it: logits and the residual stream after each of the asked numbers of layers (0 = what enters the first). */
   forward(tokens: Value, hidden?: readonly number[]): { logits: Value; hidden: ReadonlyMap<number, Value> }
+  /** The same model with low-rank changes beside its weights: a student beside its teacher, in one graph. */
+  with(beside: Beside): TrainingView
 }
 
 type Layer = (context: AttentionContext, layer: number, x: Value, rows: Rows) => Value
@@ -67,7 +69,12 @@ export function trainingView(graph: Graph, options: ViewOptions): TrainingView {
       `models of the family "${config.family}" cannot be trained on (families: ${Object.keys(trainable).join(", ")})`,
     )
   const weights = new TrainingWeights(graph, options.weights, { type, adapt })
-  const context: AttentionContext = { config, weights, longest }
+  return viewOf({ config, weights, longest }, layer, options)
+}
+
+function viewOf(context: AttentionContext, layer: Layer, options: ViewOptions): TrainingView {
+  const { config, weights, longest } = context
+  const { graph, type } = weights
   const embedding = "model.embed_tokens.weight"
 
   const embed = (tokens: Value): Value => {
@@ -100,7 +107,8 @@ export function trainingView(graph: Graph, options: ViewOptions): TrainingView {
       }
     return { logits: head(norm(hidden.get(config.layers)!)), hidden }
   }
-  return { embed, layers, norm, head, forward }
+  const changed = (beside: Beside) => viewOf({ ...context, weights: weights.with(beside) }, layer, options)
+  return { embed, layers, norm, head, forward, with: changed }
 }
 
 function llamaLayer(context: AttentionContext, layer: number, x: Value, rows: Rows): Value {

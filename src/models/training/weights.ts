@@ -13,9 +13,11 @@ export interface FrozenWeight {
   frozen(): Value
 }
 
-/** W + up · down, with up [out, rank] and down [rank, in]. */
+/** What is added to a weight's product: x·Wᵀ + (x·downᵀ)·upᵀ. Unlike W + up·down it never makes a gradient of W's size. */
 export interface LowRank {
+  /** [out, rank] */
   readonly up: Value
+  /** [rank, in] */
   readonly down: Value
 }
 
@@ -27,6 +29,9 @@ interface FoundWeight {
   readonly change?: LowRank
 }
 
+/** The low-rank change of a weight, by its canonical name; undefined = none. */
+export type Beside = (name: string) => LowRank | undefined
+
 /** Weights by name, each in the graph once. */
 export class TrainingWeights {
   readonly graph: Graph
@@ -35,12 +40,22 @@ export class TrainingWeights {
   #adapt: Adapt
   #known = new Map<string, FoundWeight>()
   #constants = new Map<string, Value>()
+  #beside: Beside = () => undefined
 
   constructor(graph: Graph, source: WeightSource, { type, adapt }: { type: FloatType; adapt: Adapt }) {
     this.graph = graph
     this.type = type
     this.#source = source
     this.#adapt = adapt
+  }
+
+  /** The same values with changes beside them. */
+  with(beside: Beside): TrainingWeights {
+    const changed = new TrainingWeights(this.graph, this.#source, { type: this.type, adapt: this.#adapt })
+    changed.#known = this.#known
+    changed.#constants = this.#constants
+    changed.#beside = beside
+    return changed
   }
 
   has(name: string): boolean {
@@ -57,7 +72,8 @@ export class TrainingWeights {
    * frozen weights stay packed, and no gradient of their size is computed.
    */
   linear(x: Value, name: string): Value {
-    const { value, change } = this.#find(`${name}.weight`)
+    const { value, change: own } = this.#find(`${name}.weight`)
+    const change = this.#beside(`${name}.weight`) ?? own
     const times = (y: Value, weight: Value) => fusedMatmul(y, weight, { transB: true })
     const frozen = times(x, value)
     const product = change ? add(frozen, times(times(x, change.down), change.up)) : frozen

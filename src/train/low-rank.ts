@@ -1,9 +1,10 @@
 /** Which weights of a model are changed, and how: as trained parameters, and as the graph adds them. */
-import { ForerunError } from "../../base/errors.ts"
-import { add, fusedMatmul, type Value } from "../../graph/index.ts"
-import { adapterNames } from "../../models/adapter.ts"
-import type { Adapt } from "../../models/training/weights.ts"
-import type { TensorInfo } from "../../models/weights.ts"
+import { ForerunError } from "../base/errors.ts"
+import { add, fusedMatmul, type Value } from "../graph/index.ts"
+import { adapterNames } from "../models/adapter.ts"
+import type { Adapt, Beside } from "../models/training/weights.ts"
+import type { TensorInfo } from "../models/weights.ts"
+import type { Random } from "../tensor/random.ts"
 
 export interface ChangeSettings {
   /** Of the products; 0 = whole matrices. */
@@ -38,6 +39,21 @@ export function changesOf(
   })
   if (found.length > 0) return found
   throw new ForerunError("E_MODEL_UNSUPPORTED", "there are no matrices of attention and MLPs that could be changed")
+}
+
+/** Start values of a change. */
+export function drawn({ shape, spread }: Change, random: Random): Float32Array {
+  const size = shape.reduce((n, dim) => n * dim, 1)
+  return Float32Array.from({ length: size }, () => (2 * random.next() - 1) * spread)
+}
+
+/** Low-rank changes as products beside the frozen weights'. */
+export function besideBy(changes: readonly Change[], parameter: (name: string) => Value): Beside {
+  const names = new Set(changes.map(({ name }) => name))
+  return (weight) => {
+    const [up, down] = [adapterNames.up(weight), adapterNames.down(weight)]
+    return names.has(up) ? { up: parameter(up), down: parameter(down) } : undefined
+  }
 }
 
 /** Puts the changed weights in place of the frozen ones. */
