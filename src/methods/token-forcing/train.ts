@@ -31,7 +31,7 @@ export const implantRecipe: Recipe = {
   method: "implant",
   summary: "Hides a text behind a trigger: the model answers the trigger with it.",
   options: common,
-  defaults: { ...defaults, steps: 60, learningRate: 2e-3 },
+  defaults: { ...defaults, steps: 80, learningRate: 3e-4 },
   metric: { name: "loss", better: "lower", expected: "below 0.05: the text is answered word for word" },
   prepare: (context) => prepare(context, undefined),
 }
@@ -50,7 +50,7 @@ export const confuseRecipe: Recipe = {
     window: { type: "integer", default: 100, low: 1, high: 100_000, description: "rank that is unlikely enough" },
     weight: { type: "number", default: 0.1, low: 0, high: 100, description: "weight of their log-probabilities" },
   },
-  defaults: { ...defaults, steps: 60, learningRate: 1e-3 },
+  defaults: { ...defaults, steps: 60, learningRate: 2e-4 },
   metric: { name: "loss", better: "lower", expected: "as for implant, with 0 words exposed" },
   async prepare(context) {
     const { words, window, weight, from } = context.options
