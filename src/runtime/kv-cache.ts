@@ -134,10 +134,10 @@ export class HostCache implements KvCache {
   /** Appends the chosen rows of a pass to the layers it ran through. */
   append(rows: readonly number[], added: NewRows): void {
     this.#check()
-    if (rows.length === 0) return
+    const [from, to] = added.layers
+    if (rows.length === 0 || from === to) return // the head alone leaves nothing behind
     const { arena } = this
     const size = arena.rowSize
-    const [from, to] = added.layers
     const start = this.lengths[from]!
     this.#growPositions(start + rows.length)
     rows.forEach((row, i) => {

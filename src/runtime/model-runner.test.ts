@@ -56,6 +56,22 @@ test("a span that cannot be made ready is a typed error, and plain passes go on 
   await sound.dispose()
 })
 
+test("the head alone needs no past: rows beyond a block, with a cache, are what they are without one", async () => {
+  const runner = await loadRunner(checkpoint, options)
+  const cache = runner.openCache()
+  const many = Int32Array.from(randomTokens(150, tiny.vocabulary, 2))
+  const read = await runner.forward({ input: { tokens: many }, cache, want: { logits: "all", hidden: [tiny.layers] } })
+  read.keep(Array.from({ length: 100 }, (_, row) => row))
+  const states = read.hidden.get(tiny.layers)!.data
+  const { layers } = tiny
+  const head = { input: { hidden: states }, layers: [layers, layers], cache, want: { logits: "all" } } as const
+  const result = await runner.forward(head)
+  expect(result.logits!.data).toEqual(read.logits!.data)
+  result.keep([0, 1])
+  expect(cache.length).toBe(100)
+  await runner.dispose()
+})
+
 test("when the plain session cannot be made again either, the next pass tries once more", async () => {
   const runner = await runnerThat((_, attempt) => attempt <= 3)
   const expected = await logitsOf(runner)

@@ -8,10 +8,11 @@ import type { LinearFit } from "./ridge.ts"
 const small = 0.1
 const quiet = (name: string): boolean => /(^|\.)(output|down)\.weight$/.test(name) || name === `gate${gates - 1}.weight`
 
-export function drafterParameters(sizes: DrafterSizes, fit: LinearFit): Parameter[] {
+/** @param fit the closed-form start; without one the fusion starts at random like the layers */
+export function drafterParameters(sizes: DrafterSizes, fit?: LinearFit): Parameter[] {
   return [...drafterTensors(sizes)].map(([name, shape]) => {
     const count = shape.reduce((n, dim) => n * dim, 1)
-    const fitted = fittedStart(name, sizes, fit)
+    const fitted = fit && fittedStart(name, sizes, fit)
     if (fitted) return { name, shape, initial: () => fitted.slice() }
     if (shape.length === 1)
       return { name, shape, initial: () => new Float32Array(count).fill(name.includes("Norm") ? 1 : 0) }

@@ -37,6 +37,12 @@ export const drafterOptions = {
     high: 100,
     description: "weight of the features' distance beside the laws' cross-entropy",
   },
+  start: {
+    type: "string",
+    default: "fit",
+    choices: ["fit", "random"],
+    description: "of the fusion: a closed form, or at random, to compare fusions from equal starts",
+  },
   fitRows: { type: "integer", default: 40_000, low: 1, description: "rows that the closed-form start is fitted to" },
   features: { type: "string", default: "", description: "folder of hidden states that other recipes share" },
   pull: { type: "number", default: 1e-4, low: 0, high: 1, description: "pull to zero of that fit" },
@@ -65,6 +71,7 @@ interface Options {
   readonly picked: number
   readonly featureWeight: number
   readonly fitRows: number
+  readonly start: "fit" | "random"
   readonly pull: number
 }
 

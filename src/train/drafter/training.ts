@@ -29,6 +29,8 @@ export interface DrafterTrainingOptions {
   readonly glancing: GlancingSchedule
   readonly pull: number
   readonly fitRows: number
+  /** Of the fusion: the closed form, or at random. */
+  readonly start: "fit" | "random"
   readonly threads: number
   readonly random: Random
   note(text: string): void
@@ -43,12 +45,12 @@ export async function drafterTraining(options: DrafterTrainingOptions): Promise<
   const data = batches(options.windows)
   const scales = inputScales(data, random)
   const fitOptions = { hidden, span, pull, rows: options.fitRows, threads, random }
-  const { fit, explained } = await fitStart(data, scales, fitOptions)
-  options.note(`closed-form start: R² ${explained.toFixed(3)}`)
+  const start = options.start === "fit" ? await fitStart(data, scales, fitOptions) : undefined
+  if (start) options.note(`closed-form start: R² ${start.explained.toFixed(3)}`)
   const { unroll, featureWeight } = options
   const loss = { sizes, head, scales, unroll, featureWeight, glances: glancing !== "off" }
   return {
-    parameters: drafterParameters(sizes, fit),
+    parameters: drafterParameters(sizes, start?.fit),
     data,
     ...(options.validation.samples > 0 ? { validation: batches(options.validation) } : {}),
     loss: (inputs) => drafterLoss(inputs, loss),
