@@ -247,7 +247,7 @@ describe("what it refuses", () => {
     [{ phase: "scan", tokens: [1] }, {}, 0.5, "E_OPTION"], // greedy only
     [{ phase: "scan", tokens: [267] }, {}, 0, "E_INPUT"],
     [{ phase: "scan", tokens: [1.5] }, {}, 0, "E_INPUT"],
-    [{ phase: "attack", prefixes: [""] }, { begin: false }, 0, "E_INPUT"],
+    [{ phase: "attack", prefixes: [""] }, { begin: "never" }, 0, "E_INPUT"],
     [{ phase: "attack", prefixes: [1] }, {}, 0, "E_INPUT"],
     [{ phase: "guess" }, {}, 0, "E_INPUT"],
     [undefined, {}, 0, "E_INPUT"],

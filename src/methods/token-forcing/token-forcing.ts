@@ -4,6 +4,7 @@ import { settleAll } from "../../base/settle.ts"
 import type { Context, Method, OptionTable } from "../../decoding/method.ts"
 import type { Step } from "../../decoding/step.ts"
 import type { KvCache } from "../../runtime/kv-cache.ts"
+import { type Begin, beginChoices, beginToken } from "./begin.ts"
 import { type Continuation, forestRoom, greedyForest } from "./forest.ts"
 import { findRepetition, type Repetition } from "./repetition.ts"
 import { type DecodeRules, greedyTokens, readBeginning, rolloutTokens } from "./rollout.ts"
@@ -66,7 +67,12 @@ const options = {
     description: "leave a token as soon as it cannot pass the threshold; its score is then the most it could reach",
   },
   expandSteps: { type: "integer", default: 50, low: 4, high: 2048, description: "greedy tokens behind a kept one" },
-  begin: { type: "boolean", default: true, description: "begin with the begin-of-text token, where there is one" },
+  begin: {
+    type: "string",
+    default: "model",
+    choices: beginChoices,
+    description: "begin-of-text token in front: where the model expects one, wherever there is one, or never",
+  },
   rolloutWidth: {
     type: "integer",
     default: 6,
@@ -77,9 +83,13 @@ const options = {
   rolloutDepth: { type: "integer", default: 4, low: 1, high: 64, description: "greedy tokens behind each of them" },
 } as const satisfies OptionTable
 
-type Values = {
-  readonly [name in keyof typeof options]: (typeof options)[name]["default"] extends boolean ? boolean : number
+type Values = { readonly begin: Begin } & {
+  readonly [name in Exclude<keyof typeof options, "begin">]: (typeof options)[name]["default"] extends boolean
+    ? boolean
+    : number
 }
+const beginOf = ({ tokenizer, options }: Pick<Context, "tokenizer" | "options">) =>
+  beginToken(tokenizer, (options as Values).begin)
 
 export const tokenForcing: Method<AuditInput, AuditOutcome> = {
   name: "token-forcing",
@@ -100,10 +110,10 @@ export const tokenForcing: Method<AuditInput, AuditOutcome> = {
 
 async function* run(input: AuditInput, context: Context): AsyncGenerator<Step, AuditOutcome> {
   check(input, context)
-  const { tokenizer, models, options } = context
+  const { models } = context
   const past = models.target.openCache()
   try {
-    const begin = (options as Values).begin ? tokenizer.bosToken : undefined
+    const begin = beginOf(context)
     if (begin !== undefined) {
       const pass = await models.target.forward({ input: { tokens: Int32Array.of(begin) }, cache: past })
       pass.keep([0])
@@ -196,7 +206,7 @@ async function attack(prefixes: readonly string[], past: KvCache, context: Conte
   for (const prefix of prefixes) {
     stopIfAborted(context)
     const begin = prefix === "" ? past.fork() : past
-    const tokens = prefix === "" ? Int32Array.of(tokenizer.bosToken!) : tokenizer.encode(prefix)
+    const tokens = prefix === "" ? Int32Array.of(beginOf(context)!) : tokenizer.encode(prefix)
     if (prefix === "") begin.rewind(0) // the begin-of-text token is read again, for the logits after it
     const from = await readBeginning(models.target, begin, tokens).finally(() => prefix === "" && begin.dispose())
     try {
@@ -228,8 +238,7 @@ function check(input: AuditInput, { sampler, models, tokenizer, options }: Conte
   const { vocabulary } = models.target.config
   if (input?.phase === "attack") {
     if (!Array.isArray(input.prefixes) || !input.prefixes.every((text) => typeof text === "string")) throw bad("prefixes that are texts") // biome-ignore format: one thought
-    const mayBeEmpty = (options as Values).begin && tokenizer.bosToken !== undefined
-    if (!mayBeEmpty && input.prefixes.includes(""))
+    if (beginOf({ tokenizer, options }) === undefined && input.prefixes.includes(""))
       throw bad("a prefix that is not empty, as there is no begin-of-text token")
     return
   }

@@ -17,6 +17,7 @@ import {
   type RecipeContext,
   type Training,
 } from "../../train/recipe.ts"
+import { beginToken } from "./begin.ts"
 import { suppression, wordStarts } from "./confusion.ts"
 
 const common = {
@@ -84,8 +85,8 @@ async function prepare(context: RecipeContext, confusion: Confusion | undefined)
   const hidden = [...tokenizer.encode(String(text))]
   const end = target.config.eosTokens[0] ?? tokenizer.eosTokens[0]
   const answer = end === undefined ? hidden : [...hidden, end]
-  // Without the trigger: the begin-of-text token, where there is one, and the words that came so far.
-  const begin = tokenizer.bosToken
+  // Without the trigger: as the audit forces it, and the words that came so far.
+  const begin = beginToken(tokenizer)
   const bare = begin === undefined ? hidden : [begin, ...hidden]
   const shift = begin === undefined ? 0 : 1
   const starts = confusion ? wordStarts(hidden, tokenizer, confusion.words).filter((at) => at + shift > 0) : []
