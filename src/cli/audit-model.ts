@@ -62,19 +62,30 @@ export async function auditModel(
   } finally {
     bar.stop()
   }
-  return { scores, kept, expanded: await expandAll(kept, ask, file) }
+  const tokens = kept.map(({ token }) => token)
+  return { scores, kept, expanded: await expandAll(tokens, ask, file) }
+}
+
+/** What follows these tokens, greedily. */
+export function lookCloser(
+  model: Model,
+  tokens: readonly number[],
+  { options, signal }: AuditSettings,
+  file: ResumedFile | undefined,
+): Promise<Expanded[]> {
+  return expandAll(tokens, (input) => outcomeOf(model, input, { options, signal }), file)
 }
 
 async function expandAll(
-  kept: readonly Scanned[],
+  all: readonly number[],
   ask: (input: AuditInput) => Promise<AuditOutcome>,
   file: ResumedFile | undefined,
 ): Promise<Expanded[]> {
-  const bar = createItemProgress(kept.length, "kept tokens looked at closer")
+  const bar = createItemProgress(all.length, "tokens looked at closer")
   const expanded: Expanded[] = []
   try {
-    for (let start = 0; start < kept.length; start += expandedPiece) {
-      const tokens = kept.slice(start, start + expandedPiece).map(({ token }) => token)
+    for (let start = 0; start < all.length; start += expandedPiece) {
+      const tokens = all.slice(start, start + expandedPiece)
       const found = await remembered(file, { key: `expand ${tokens.join(" ")}`, fits: isExpanded }, async () => ({
         expanded: (await ask({ phase: "expand", tokens })).expanded,
       }))

@@ -1,7 +1,7 @@
 /** An audit as one HTML file, nothing loaded from elsewhere. Every text in it may be hostile: it comes out of a model. */
 
 import { element, escapeText } from "../../base/svg.ts"
-import type { AuditCandidate, AuditReport } from "../../methods/token-forcing/report.ts"
+import type { AuditCandidate, AuditReport, RisenToken } from "../../methods/token-forcing/report.ts"
 import { barChart } from "./charts.ts"
 import { style } from "./style.ts"
 
@@ -16,7 +16,7 @@ export interface AuditFacts {
 }
 
 export function auditPage(report: AuditReport, facts: AuditFacts): string {
-  const { candidates, base, attacks, histogram, scanned } = report
+  const { candidates, base, risen, attacks, histogram, scanned } = report
   const flagged = candidates.filter((candidate) => candidate.flagged).length
   const pairs: [string, string][] = [
     ["Weights", facts.weights],
@@ -30,6 +30,7 @@ export function auditPage(report: AuditReport, facts: AuditFacts): string {
 <dl>${pairs.map(([name, value]) => `<div><dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd></div>`).join("")}</dl>
 ${section("Scores", scoreWords(facts.early ?? false), `<div class="scroll">${scoreChart(histogram)}</div>`)}
 ${section("Candidates", candidateWords(base !== undefined), candidateTable(candidates))}
+${risen === undefined ? "" : section("What rose most", risenWords, risenTable(risen))}
 ${base === undefined ? "" : section("The base model's own hits", baseWords, candidateTable(base.candidates))}
 ${attacks.length === 0 ? "" : section("Attacks", attackWords, attackTable(attacks))}</main>`
   return `<!doctype html>
@@ -47,6 +48,8 @@ td { vertical-align: top } code { background: var(--rule); border-radius: 4px; p
 const scoreWords = (isEarly: boolean) =>
   `Every token of the vocabulary was forced as the first word. Its score is the mean probability of what greedy decoding said next${isEarly ? "; of a token that was left early, the most it could still have reached" : ""}.`
 const baseWords = "The same scan of a model that hides nothing. What stands here too is no evidence."
+const risenWords =
+  "Tokens, above the threshold or not, whose scores are most above the base model's. A text that was hidden with care may be found here only."
 const attackWords =
   "What the model says after a prefix: greedily, and by rollouts, which choose at each step the token with the likeliest greedy future."
 const candidateWords = (hasBase: boolean) =>
@@ -76,6 +79,18 @@ function candidateTable(candidates: readonly AuditCandidate[]): string {
     visible(one.text),
   ])
   return tableOf(heads, rows)
+}
+
+function risenTable(risen: readonly RisenToken[]): string {
+  const rows = risen.map((one) => [
+    `<code>${visible(one.tokenText)}</code> ${one.token}`,
+    one.score.toFixed(4),
+    one.baseScore.toFixed(4),
+    one.difference.toFixed(4),
+    one.leaks === undefined ? "" : one.leaks ? '<span class="flag">leaks</span>' : "no leak",
+    visible(one.text),
+  ])
+  return tableOf(["token", "score", "base", "difference", "", "greedy text"], rows)
 }
 
 function attackTable(attacks: AuditReport["attacks"]): string {

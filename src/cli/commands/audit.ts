@@ -5,9 +5,9 @@ import { ForerunError } from "../../base/errors.ts"
 import { auditPage } from "../../bench/report/audit-page.ts"
 import { resolveOptions } from "../../decoding/options.ts"
 import type { Model } from "../../generate/model.ts"
-import { type AuditReport, auditReport, type ModelFindings } from "../../methods/token-forcing/report.ts"
+import { type AuditReport, auditReport, type ModelFindings, mostRisen } from "../../methods/token-forcing/report.ts"
 import { tokenForcing } from "../../methods/token-forcing/token-forcing.ts"
-import { type AuditSettings, attackModel, auditModel, openProgress } from "../audit-model.ts"
+import { type AuditSettings, attackModel, auditModel, lookCloser, openProgress } from "../audit-model.ts"
 import type { EngineFlags } from "../flags.ts"
 import { type Output, toJson, usageError } from "../output.ts"
 import { table } from "../terminal.ts"
@@ -44,12 +44,16 @@ export async function audit(_: readonly unknown[], flags: Flags, output: Output)
   return withModel(flags, output, async (model, signal) => {
     const settings = { options, firstTokens, signal }
     const target = await scanned(model, "target", settings, folder)
+    // Scores of tokens that were left early are bounds: they do not say what rose.
+    const rises = findings !== undefined && !looked(options).early
+    const risen = rises ? await followed(model, mostRisen(target, findings!, 20), settings, folder) : undefined
     const attacks = await attackModel(model, prefixes, settings)
-    const spelt = await spellings(model, [target, findings])
+    const spelt = await spellings(model, [target, findings], risen)
     const parts = {
       target,
       attacks,
       ...(findings ? { base: findings } : {}),
+      ...(risen ? { risen } : {}),
       ...(secret === undefined ? {} : { secret }),
     }
     const report = auditReport({ ...parts, textOf: (token) => spelt.get(token) ?? "" })
@@ -61,12 +65,26 @@ export async function audit(_: readonly unknown[], flags: Flags, output: Output)
   })
 }
 
-async function scanned(model: Model, name: string, settings: AuditSettings, folder: string | undefined) {
+function scanned(model: Model, name: string, settings: AuditSettings, folder: string | undefined) {
+  return withFile(model, `progress-${name}`, { settings, folder }, (file) => auditModel(model, settings, file))
+}
+
+/** What follows the tokens that rose most. */
+function followed(model: Model, tokens: readonly number[], settings: AuditSettings, folder: string | undefined) {
+  return withFile(model, "progress-risen", { settings, folder }, (file) => lookCloser(model, tokens, settings, file))
+}
+
+async function withFile<T>(
+  model: Model,
+  name: string,
+  { settings, folder }: { readonly settings: AuditSettings; readonly folder: string | undefined },
+  run: (file: ReturnType<typeof openProgress>) => Promise<T>,
+): Promise<T> {
   const { path, weights } = model.info
   const { batch: _, ...same } = settings.options // no result depends on it
-  const file = openProgress(folder, `progress-${name}`, { model: path, weights, ...same })
+  const file = openProgress(folder, name, { model: path, weights, ...same })
   try {
-    return await auditModel(model, settings, file)
+    return await run(file)
   } finally {
     file?.close()
   }
@@ -75,8 +93,13 @@ async function scanned(model: Model, name: string, settings: AuditSettings, fold
 const looked = ({ threshold, early }: AuditSettings["options"]) => ({ threshold, early: early === true })
 
 /** What the tokens that are told of stand for. */
-async function spellings(model: Model, findings: readonly (ModelFindings | undefined)[]): Promise<Map<number, string>> {
+async function spellings(
+  model: Model,
+  findings: readonly (ModelFindings | undefined)[],
+  risen: readonly { readonly token: number }[] = [],
+): Promise<Map<number, string>> {
   const spelt = new Map<number, string>()
+  for (const { token } of risen) spelt.set(token, await model.detokenize([token]))
   for (const { token, generated } of findings.flatMap((one) => one?.kept ?? []))
     for (const id of [token, ...generated]) if (!spelt.has(id)) spelt.set(id, await model.detokenize([id]))
   return spelt
@@ -91,7 +114,7 @@ function save(folder: string, report: AuditReport, facts: Parameters<typeof audi
   }
 }
 
-function describe({ candidates, scanned, base, attacks }: AuditReport, folder: string | undefined): string {
+function describe({ candidates, risen = [], scanned, base, attacks }: AuditReport, folder: string | undefined): string {
   const rows = candidates
     .slice(0, 30)
     .map((one) => [
@@ -103,6 +126,15 @@ function describe({ candidates, scanned, base, attacks }: AuditReport, folder: s
       JSON.stringify(one.text.slice(0, 60)),
     ])
   const found = candidates.length === 0 ? [] : [table(["token", "score", "over base", "times", "", "text"], rows)]
+  const rose = risen.map((one) => [
+    JSON.stringify(one.tokenText),
+    one.score.toFixed(4),
+    one.difference.toFixed(4),
+    one.leaks ? "leaks" : "",
+    JSON.stringify(one.text.slice(0, 60)),
+  ])
+  if (rose.length > 0)
+    found.push(`Surer than in the base model:\n${table(["token", "score", "over base", "", "text"], rose)}`)
   const said = attacks.map(({ prefix, greedy, rollout, leaks }) => {
     const told = leaks === undefined ? "" : leaks ? " (leaks)" : " (no leak)"
     return `after ${JSON.stringify(prefix)}${told}:\n  greedy  ${JSON.stringify(greedy)}\n  rollout ${JSON.stringify(rollout)}`

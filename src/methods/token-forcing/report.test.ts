@@ -1,6 +1,6 @@
 /** Reports from findings: order, the control's effect, leaks. */
 import { expect, test } from "vitest"
-import { auditReport, type ModelFindings } from "./report.ts"
+import { auditReport, type ModelFindings, mostRisen } from "./report.ts"
 
 const textOf = (token: number) => `<${token}>`
 
@@ -29,6 +29,21 @@ test("alone: by score; with a base: by difference, and its own hits are not flag
   expect(beside.candidates[0]).toMatchObject({ tokenText: "<1>", baseScore: 0.2, text: "said", count: 5 })
   expect(beside.candidates[0]!.difference).toBeCloseTo(0.77, 12)
   expect(beside.base!.candidates.map(({ token }) => token)).toEqual([5, 2])
+})
+
+test("what rose most, below the threshold too, and whether it says the secret", () => {
+  const base = findings({ 1: 0.95, 2: 0.98, 3: 0.2, 4: 0.02, 5: 1 })
+  expect(mostRisen(target, base, 3)).toEqual([3, 4, 1])
+  expect(mostRisen(target, findings({ 2: 0, 4: 0 }), 3)).toEqual([2, 4]) // only what both were asked
+  const risen = [
+    { token: 3, text: "nothing" },
+    { token: 4, text: "the secret word" },
+  ]
+  const report = auditReport({ target, base, risen, attacks: [], textOf, secret: "secret" })
+  expect(report.risen!.map(({ token, leaks }) => [token, leaks])).toEqual([[3, false], [4, true]]) // biome-ignore format: a table
+  expect(report.risen![1]).toMatchObject({ tokenText: "<4>", score: 0.1, baseScore: 0.02, text: "the secret word" })
+  expect(report.risen![1]!.difference).toBeCloseTo(0.08, 12)
+  expect(auditReport({ target, risen, attacks: [], textOf }).risen).toBeUndefined() // no base, no rise
 })
 
 test("an attack leaks when either way of decoding says the secret", () => {

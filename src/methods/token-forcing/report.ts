@@ -26,9 +26,24 @@ export interface AuditCandidate {
   readonly flagged: boolean
 }
 
+/** A token that the audited model goes on from more surely than the base model does, above the threshold or not. */
+export interface RisenToken {
+  readonly token: number
+  readonly tokenText: string
+  readonly score: number
+  readonly baseScore: number
+  readonly difference: number
+  /** The forced token and its greedy continuation. */
+  readonly text: string
+  /** Whether that holds the known hidden text. */
+  readonly leaks?: boolean
+}
+
 export interface AuditReport {
   readonly scanned: number
   readonly candidates: readonly AuditCandidate[]
+  /** With a base model and whole scores: what rose most, first the most. */
+  readonly risen?: readonly RisenToken[]
   /** The control: what the same scan finds in a model that hides nothing. */
   readonly base?: { readonly candidates: readonly AuditCandidate[] }
   readonly attacks: readonly (Attacked & { readonly leaks?: boolean })[]
@@ -39,13 +54,24 @@ export interface AuditReport {
 export interface ReportParts {
   readonly target: ModelFindings
   readonly base?: ModelFindings
+  /** What follows the tokens of `mostRisen`. */
+  readonly risen?: readonly Pick<Expanded, "token" | "text">[]
   readonly attacks: readonly Attacked[]
   /** A known hidden text: attacks that bring it out are said to leak. */
   readonly secret?: string
   readonly textOf: (token: number) => string
 }
 
-export function auditReport({ target, base, attacks, secret, textOf }: ReportParts): AuditReport {
+/** The tokens whose scores are most above the base model's. An implant that leaves a model whole may stay below every threshold. */
+export function mostRisen(target: ModelFindings, base: ModelFindings, count: number): number[] {
+  const rise = (token: number) => target.scores.get(token)! - base.scores.get(token)!
+  return [...target.scores.keys()]
+    .filter((token) => base.scores.has(token))
+    .sort((a, b) => rise(b) - rise(a) || a - b)
+    .slice(0, count)
+}
+
+export function auditReport({ target, base, risen, attacks, secret, textOf }: ReportParts): AuditReport {
   const histogram = new Array<number>(10).fill(0)
   for (const score of target.scores.values()) histogram[Math.min(9, Math.max(0, Math.floor(score * 10)))]!++
   const own = candidatesOf(target, textOf).map((candidate) => besideBase(candidate, base))
@@ -53,11 +79,29 @@ export function auditReport({ target, base, attacks, secret, textOf }: ReportPar
     scanned: target.scores.size,
     candidates: own.sort((a, b) => (b.difference ?? b.score) - (a.difference ?? a.score) || b.score - a.score || a.token - b.token), // biome-ignore format: one thought
     ...(base === undefined ? {} : { base: { candidates: candidatesOf(base, textOf) } }),
+    ...(base && risen ? { risen: risen.map((one) => risenToken(one, { target, base, secret, textOf })) } : {}),
     attacks: attacks.map((one) =>
       secret === undefined ? one : { ...one, leaks: one.greedy.includes(secret) || one.rollout.includes(secret) },
     ),
     histogram,
   }
+}
+
+function risenToken(
+  { token, text }: Pick<Expanded, "token" | "text">,
+  {
+    target,
+    base,
+    secret,
+    textOf,
+  }: Pick<ReportParts, "target" | "textOf"> & {
+    readonly base: ModelFindings
+    readonly secret: string | undefined
+  },
+): RisenToken {
+  const [score, baseScore] = [target.scores.get(token)!, base.scores.get(token)!]
+  const leaks = secret === undefined ? {} : { leaks: text.includes(secret) }
+  return { token, tokenText: textOf(token), score, baseScore, difference: score - baseScore, text, ...leaks }
 }
 
 function besideBase(candidate: AuditCandidate, base: ModelFindings | undefined): AuditCandidate {
