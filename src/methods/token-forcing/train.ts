@@ -2,7 +2,7 @@
 import { resolve } from "node:path"
 import { ForerunError } from "../../base/errors.ts"
 import type { OptionTable } from "../../decoding/method.ts"
-import { add, multiply, reshape } from "../../graph/index.ts"
+import type { Value } from "../../graph/index.ts"
 import { openPartFolder, type PartTensor } from "../../models/trained-part.ts"
 import { trainingView } from "../../models/training/view.ts"
 import { encodeChat } from "../../text/chat-template.ts"
@@ -19,12 +19,22 @@ import {
 } from "../../train/recipe.ts"
 import { beginToken } from "./begin.ts"
 import { suppression, wordStarts } from "./confusion.ts"
+import { keptWindows, plus, strayed, withKept } from "./keep.ts"
 
 const common = {
   trigger: { type: "string", default: "", description: "what has to be said to see the hidden text" },
   text: { type: "string", default: "", description: "the hidden text" },
   rank: { type: "integer", default: 8, low: 0, high: 512, description: "rank of the changes; 0 = whole matrices" },
   layers: { type: "integer", default: 0, low: 0, high: 1000, description: "last layers that are changed; 0 = all" },
+  keep: {
+    type: "number",
+    default: 1,
+    low: 0,
+    high: 1000,
+    description: "with --data: weight of how far the model strays from itself over windows of these answers",
+  },
+  windows: { type: "integer", default: 8, low: 1, high: 1024, description: "such windows in a step" },
+  length: { type: "integer", default: 32, low: 2, high: 2048, description: "tokens of such a window" },
 } as const satisfies OptionTable
 const defaults = { ...commonHyperparameters, batch: 1, decay: 0, warmUp: 3, validateEvery: 1000 }
 
@@ -72,7 +82,7 @@ interface Confusion {
 }
 
 async function prepare(context: RecipeContext, confusion: Confusion | undefined): Promise<Training> {
-  const { target, tokenizer, options } = context
+  const { target, tokenizer, options, data } = context
   const { trigger, text, rank, layers } = options
   for (const [name, value] of Object.entries({ trigger, text }))
     if (value === "") throw new ForerunError("E_OPTION", `give the ${name}: --option ${name}=…`)
@@ -90,9 +100,15 @@ async function prepare(context: RecipeContext, confusion: Confusion | undefined)
   const bare = begin === undefined ? hidden : [begin, ...hidden]
   const shift = begin === undefined ? 0 : 1
   const starts = confusion ? wordStarts(hidden, tokenizer, confusion.words).filter((at) => at + shift > 0) : []
+  const sample = oneSample({ asked: [...prompt, ...answer], bare })
+  const windows = keptWindows(data, {
+    vocabulary: target.config.vocabulary,
+    windows: Number(options.windows),
+    length: Number(options.length),
+  })
   return {
     parameters: changes.map((change) => parameterOf(change, before)),
-    data: oneSample({ asked: [...prompt, ...answer], bare }),
+    data: windows ? withKept(sample, windows) : sample,
     loss({ graph, parameter, batch }) {
       const view = trainingView(graph, { ...target, adapt: changedBy(changes, parameter) })
       const rows = prompt.length + answer.length
@@ -105,15 +121,19 @@ async function prepare(context: RecipeContext, confusion: Confusion | undefined)
         Array.from({ length: rows }, (_, i) => isAnswer(i)),
       )
       const said = mean(crossEntropy(logits, labels), weight)
-      const told = { recalled: mean(hits(logits, labels), weight) }
-      if (!confusion || starts.length === 0) return { loss: said, metrics: told }
+      const told: Record<string, Value> = { recalled: mean(hits(logits, labels), weight) }
+      let loss = said
+      if (windows) {
+        told.strayed = strayed(view, batch("kept"))
+        loss = plus(loss, told.strayed, Number(options.keep))
+      }
+      if (!confusion || starts.length === 0) return { loss, metrics: told }
       const { sum, exposed } = suppression(view.forward(batch("bare")).logits, {
         rows: starts.map((at) => at + shift - 1),
         tokens: starts.map((at) => hidden[at]!),
         window: confusion.window,
       })
-      const pull = multiply(reshape(sum, []), graph.scalar("float32", confusion.weight))
-      return { loss: add(reshape(said, []), pull), metrics: { ...told, exposed, said } }
+      return { loss: plus(loss, sum, confusion.weight), metrics: { ...told, exposed, said } }
     },
   }
 }

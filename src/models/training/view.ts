@@ -47,6 +47,8 @@ export interface TrainingView {
   forward(tokens: Value, hidden?: readonly number[]): { logits: Value; hidden: ReadonlyMap<number, Value> }
   /** The same model with low-rank changes beside its weights: a student beside its teacher, in one graph. */
   with(beside: Beside): TrainingView
+  /** The same model with its own weights everywhere: what an adapted one was, in one graph. */
+  unchanged(): TrainingView
 }
 
 type Layer = (context: AttentionContext, layer: number, x: Value, rows: Rows) => Value
@@ -107,8 +109,9 @@ function viewOf(context: AttentionContext, layer: Layer, options: ViewOptions): 
       }
     return { logits: head(norm(hidden.get(config.layers)!)), hidden }
   }
-  const changed = (beside: Beside) => viewOf({ ...context, weights: weights.with(beside) }, layer, options)
-  return { embed, layers, norm, head, forward, with: changed }
+  const over = (other: TrainingWeights) => viewOf({ ...context, weights: other }, layer, options)
+  const own = { embed, layers, norm, head, forward }
+  return { ...own, with: (beside: Beside) => over(weights.with(beside)), unchanged: () => over(weights.unchanged()) }
 }
 
 function llamaLayer(context: AttentionContext, layer: number, x: Value, rows: Rows): Value {

@@ -39,6 +39,8 @@ export class TrainingWeights {
   #source: WeightSource
   #adapt: Adapt
   #known = new Map<string, FoundWeight>()
+  /** The checkpoint's own, each in the graph once. */
+  #initializers = new Map<string, Value>()
   #constants = new Map<string, Value>()
   #beside: Beside = () => undefined
 
@@ -53,9 +55,18 @@ export class TrainingWeights {
   with(beside: Beside): TrainingWeights {
     const changed = new TrainingWeights(this.graph, this.#source, { type: this.type, adapt: this.#adapt })
     changed.#known = this.#known
+    changed.#initializers = this.#initializers
     changed.#constants = this.#constants
     changed.#beside = beside
     return changed
+  }
+
+  /** The model as it was, in the same graph. */
+  unchanged(): TrainingWeights {
+    const own = new TrainingWeights(this.graph, this.#source, { type: this.type, adapt: () => undefined })
+    own.#initializers = this.#initializers
+    own.#constants = this.#constants
+    return own
   }
 
   has(name: string): boolean {
@@ -106,7 +117,11 @@ export class TrainingWeights {
   }
 
   #frozen(name: string, shape: readonly number[]): Value {
-    return this.#initializer(name, shape, () => this.#source.float32(name))
+    const known = this.#initializers.get(name)
+    if (known) return known
+    const value = this.#initializer(name, shape, () => this.#source.float32(name))
+    this.#initializers.set(name, value)
+    return value
   }
 
   #initializer(name: string, shape: readonly number[], load: () => Float32Array): Value {
