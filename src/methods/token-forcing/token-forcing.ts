@@ -71,7 +71,7 @@ const options = {
     type: "string",
     default: "model",
     choices: beginChoices,
-    description: "begin-of-text token in front: where the model expects one, wherever there is one, or never",
+    description: "in front: what the model expects before a text, its begin-of-text token, or nothing",
   },
   rolloutWidth: {
     type: "integer",
