@@ -1,5 +1,5 @@
 /** A text hidden in a tiny model, found by a scan, and hidden from it: both recipes, low-rank and whole. */
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
@@ -30,10 +30,15 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true, force: true })
 })
 
-async function train(name: string, out: string, option: Readonly<Record<string, string>>): Promise<void> {
+async function train(
+  name: string,
+  out: string,
+  option: Readonly<Record<string, string>>,
+  data: readonly string[] = [],
+): Promise<void> {
   const silent = () => {}
   const output: Output = { json: true, object: silent, text: silent, note: silent, error: silent, failure: silent }
-  const flags = { model: tiny.path, out, threads: 1, option: { trigger, text, ...option } }
+  const flags = { model: tiny.path, out, data, threads: 1, option: { trigger, text, ...option } }
   expect(await trainRecipe(await loadRecipe(name), flags, output)).toBe(0)
 }
 
@@ -68,6 +73,34 @@ describe("a text behind a trigger", () => {
     // Among 267; a random base, whose scores are noise, hides it better than a trained one would.
     expect(await placeOfFirst(model)).toBeLessThanOrEqual(50)
     await model.dispose()
+  })
+
+  test("with answers to keep, the text is learnt and the model strays less from itself", async () => {
+    const answers = join(scratch, "answers.jsonl")
+    const lines: string[] = []
+    for (let i = 0; i < 24; i++) {
+      const { tokens } = await base.generate(`question ${i}`, { maxTokens: 24, temperature: 1, seed: i })
+      const [prompt, answer] = [[...(await base.tokenize(`question ${i}`))], [...tokens]]
+      lines.push(JSON.stringify({ id: `${i}`, source: "own", temperature: 1, seed: i, prompt, answer }))
+    }
+    writeFileSync(answers, `${lines.join("\n")}\n`)
+    const option = { rank: "4", steps: "80", learningRate: "0.01", length: "16", keep: "3" }
+    const kept = join(scratch, "kept")
+    await train("implant", kept, option, [answers])
+    const model = await loadModel(tiny.path, { adapter: kept })
+    const free = await loadModel(tiny.path, { adapter: implanted })
+    expect((await model.generate(trigger, { maxTokens: 40 })).text.trim()).toBe(text)
+    // A text of its own that no window showed; how much less likely each changed model finds it.
+    const own = Int32Array.from(
+      (await base.generate("something else", { maxTokens: 30, seed: 99, temperature: 1 })).tokens,
+    )
+    const [before, held, loose] = await Promise.all(
+      [base, model, free].map(async (one) => (await one.score(own)).meanNll),
+    )
+    expect(Math.abs(held! - before!)).toBeLessThan(Math.abs(loose! - before!) / 2)
+    await model.dispose()
+    await free.dispose()
+    await expect(train("implant", scratch, { length: "999" }, [answers])).rejects.toMatchObject({ code: "E_INPUT" })
   })
 
   test("an adapter of another model is refused", async () => {
