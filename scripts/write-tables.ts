@@ -3,7 +3,14 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { draftsTable } from "../src/bench/drafts-tables.ts"
-import { auditTable, raceLengthsTable, raceTable, rankTable, sweepTable } from "../src/bench/evaluation-tables.ts"
+import {
+  auditTable,
+  hiddenTextTable,
+  raceLengthsTable,
+  raceTable,
+  rankTable,
+  sweepTable,
+} from "../src/bench/evaluation-tables.ts"
 import {
   adaptationTable,
   agreementTable,
@@ -85,7 +92,12 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
   const ranks = newest(records, "rank", undefined, ({ data }) => data)
   const races = newest(records, "race", undefined, ({ data }) => data)
   const signed = races.filter(({ summary }) => summary.lengths !== undefined)
-  const audits = newest(records, "audit", undefined, ({ threshold, early }) => [threshold, early])
+  const audits = newest(records, "audit", undefined, ({ threshold, early, hidden }) => [
+    threshold,
+    early,
+    hidden?.model,
+  ])
+  const hiding = audits.filter(({ hidden }) => hidden !== undefined)
   const drafts = newest(records, "drafts", undefined, ({ temperature, rows }) => [temperature, rows.map(nameOf)])
   const placements = newest(records, "placement", undefined, ({ method, device }) => [method, device])
   const stops = newest(records, "stopping", undefined, ({ method, row }) => [method, row])
@@ -120,6 +132,7 @@ export async function makeRegions(records: readonly BenchRecord[]): Promise<Regi
     race: measured(raceTable(races), races),
     "race-lengths": measured(raceLengthsTable(signed), signed),
     audit: measured(auditTable(audits), audits),
+    "hidden-text": measured(hiddenTextTable(hiding), hiding),
     job: measured(jobTable(records), jobRecords(records)),
     "cost-curve": measured(costCurveTable(records), curves),
   }

@@ -11,6 +11,10 @@ interface Shown extends DraftsRow {
 const range = ({ value, low, high }: Pooled): string => `${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`
 const asked = ({ prompts }: DraftsResult): number => Object.values(prompts).reduce((sum, count) => sum + count, 0)
 
+/** With whose weights, where they are not those that come along, and of which changed target. */
+const settingOf = ({ setting, part }: DraftsRow, { model }: DraftsResult): string =>
+  `${setting}${part === undefined ? "" : ` (${part})`}${model.adapter === undefined ? "" : `, on ${model.adapter}`}`
+
 /**
  * What a pass of 64 rows costs beside one of one row on the processor that Medusa's paper measures: 1.2, and in between a
  * line (arXiv 2401.10774, step overheads of table 1).
@@ -44,7 +48,7 @@ export function draftsTable(records: readonly DraftsResult[], curve?: CostCurve)
     ],
     rows: rows.map(({ record, ...row }) => [
       row.method,
-      row.part === undefined ? row.setting : `${row.setting} (${row.part})`,
+      settingOf(row, record),
       String(record.temperature),
       range(row.meanAcceptedLength),
       row.withoutLoops.toFixed(2),

@@ -103,9 +103,30 @@ export function raceLengthsTable(records: readonly RaceRecord[]): Table {
   return { head, rows }
 }
 
+/** Models that hide a known text: what the audit sees of it, and what brings it out. */
+export function hiddenTextTable(records: readonly AuditRecord[]): Table {
+  const quoted = (prefixes: readonly string[]) => prefixes.map((prefix) => `"${prefix}"`).join(", ") || "–"
+  const rows = records.flatMap(({ hidden, candidates, scanned }) =>
+    hidden === undefined
+      ? []
+      : [
+          [
+            hidden.model,
+            `${hidden.perplexity >= 1 ? "+" : "−"}${Math.abs(100 * (hidden.perplexity - 1)).toFixed(1)} %`,
+            `${candidates} of ${scanned}`,
+            `${hidden.risen} of 5`,
+            quoted(hidden.leaking),
+            quoted(hidden.silent),
+          ],
+        ],
+  )
+  const head = ["model", "perplexity", "above the threshold", "say the text, of those that rose most"]
+  return { head: [...head, "prefixes that leak", "prefixes that do not"], rows }
+}
+
 export function auditTable(records: readonly AuditRecord[]): Table {
   const rows = records.map((one) => [
-    one.model.file,
+    one.hidden ? `${one.model.file}, ${one.hidden.model}` : one.model.file,
     one.weights,
     String(one.threads),
     String(one.scanned),

@@ -37,6 +37,17 @@ export interface AuditRecord extends Evaluated {
   readonly seconds: number
   /** Whether tokens that could not pass any more were left early. */
   readonly early: boolean
+  /** Of a model that hides a known text: what brings it out. */
+  readonly hidden?: {
+    /** Recipes that made it, and its perplexity by that of the model as it was. */
+    readonly model: string
+    readonly perplexity: number
+    /** Of the five tokens whose scores are most above the base model's, those that say the text. */
+    readonly risen: number
+    /** Prefixes that bring it out, greedily or by rollouts, and those that do not. */
+    readonly leaking: readonly string[]
+    readonly silent: readonly string[]
+  }
 }
 
 export type EvaluationRecord = RankRecord | RaceRecord | AuditRecord
