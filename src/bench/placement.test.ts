@@ -10,6 +10,7 @@ import { choiceTable, placementTable } from "./placement-tables.ts"
 
 /** Plain passes take 10 ms, a verification 9 + rows, a pass of the drafter 3, a round 1 of way, and 0.5 ms nobody explains. */
 const verify = { base: 9, row: 1 }
+const cost = (rows: number) => (verify.base + verify.row * rows) / (verify.base + verify.row)
 const answer = (tokens: number, timings: object, more: object = {}) =>
   ({
     tokens: new Array(tokens + 1).fill(7),
@@ -65,7 +66,7 @@ describe("from answers whose times are known", () => {
         each.map((ours) => slowed({ plain: answer(60, { decodeMs: ms }), ours }, i === 1 ? 3 : 1)),
       ),
     )
-  const { costs, grid, choices } = judge({ pairs: pairsAt(600), settings, verify, ratios: [1, 1000] })
+  const { costs, grid, choices } = judge({ pairs: pairsAt(600), settings, verify, cost, ratios: [1, 1000] })
 
   test("costs come apart, and the prediction from them is what was measured", () => {
     expect(costs).toEqual({ plain: 10, verify, draftPass: 3, transfer: 1, rest: 0.5 })
@@ -80,7 +81,7 @@ describe("from answers whose times are known", () => {
     const [here, far] = choices
     expect(here).toEqual({ ratio: 1, depth: 2, rows: 4, speedup: expect.closeTo(24 / 20.5, 9) })
     expect(far).toMatchObject({ depth: 2, rows: 4, speedup: expect.closeTo(24 / 14.506, 6) })
-    const lazy = judge({ pairs: pairsAt(300), settings, verify, ratios: [1] })
+    const lazy = judge({ pairs: pairsAt(300), settings, verify, cost, ratios: [1] })
     expect(lazy.choices).toEqual([{ ratio: 1, depth: 0, rows: 1, speedup: 1 }])
   })
 })

@@ -5,6 +5,7 @@ import type { GenerateResult } from "../generate/types.ts"
 import { fitVerifyCost, type RoundTimes, serialRound, type VerifyCost } from "../methods/dovetail/cost-model.ts"
 import { loadContinuation } from "../methods/index.ts"
 import type { WeightFormat } from "../models/formats.ts"
+import { relativeCost } from "../runtime/cost-curve.ts"
 import type { Device, Placement } from "../runtime/devices.ts"
 import { describeMachine, describeSource, type Machine, type Source } from "./machine.ts"
 import { defaultPrompts, promptInput } from "./prompts.ts"
@@ -132,7 +133,7 @@ export async function measurePlacement(given: PlacementOptions): Promise<Placeme
       machine: describeMachine(),
       model: summary(model.info),
       ...{ method, weights, threads, device: draftDevice, prompts: prompts.length, repetitions, maxTokens },
-      ...judge({ pairs, settings, verify, ratios }),
+      ...judge({ pairs, settings, verify, cost: (rows) => relativeCost(curve, rows), ratios }),
     }
   } finally {
     await model.dispose()
@@ -149,7 +150,9 @@ interface Measured {
   /** By setting, prompt and repetition. */
   readonly pairs: readonly (readonly (readonly Pair[])[])[]
   readonly settings: readonly Setting[]
+  /** The line through what verifications cost, for other sizes; and what they do cost, in passes of one row. */
   readonly verify: VerifyCost
+  readonly cost: (rows: number) => number
   readonly ratios: readonly number[]
 }
 
@@ -157,7 +160,7 @@ const decoded = ({ tokens }: GenerateResult): number => Math.max(0, tokens.lengt
 const plainPass = ({ plain }: Pair): number => plain.timings.decodeMs / decoded(plain)
 
 /** From measured answers to what the cost model says of them. Times are compared within their pair. Pure. */
-export function judge({ pairs, settings, verify, ratios }: Measured) {
+export function judge({ pairs, settings, verify, cost, ratios }: Measured) {
   const plain = median(pairs.flat(2).map(plainPass))
   const measured = pairs.map((byPrompt) => {
     /** Medians over repetitions, summed over prompts. */
@@ -191,8 +194,8 @@ export function judge({ pairs, settings, verify, ratios }: Measured) {
     const times = {
       draft: (passes * draftPass) / ratio,
       transfer,
-      // The curve has a unit of its own: a row of it is a plain pass.
-      verify: ((verify.base + verify.row * rows) / (verify.base + verify.row)) * plain,
+      // Not by the line: what rows cost rises in steps, and the first is cheaper than any line has it.
+      verify: cost(rows) * plain,
     }
     return (tokens * plain) / (serialRound(times) + rest)
   }
