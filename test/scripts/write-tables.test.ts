@@ -46,6 +46,7 @@ test("without records the tables say so", async () => {
     "exit-sweep",
     "exit-tasks",
     "exit-timed",
+    "hidden-text",
     "job",
     "drafts",
     "load",

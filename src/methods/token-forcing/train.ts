@@ -19,7 +19,7 @@ import {
 } from "../../train/recipe.ts"
 import { beginToken } from "./begin.ts"
 import { suppression, wordStarts } from "./confusion.ts"
-import { keptWindows, plus, strayed, withKept } from "./keep.ts"
+import { keptWindows, plus, strayed, withKept } from "./train-keep.ts"
 
 const common = {
   trigger: { type: "string", default: "", description: "what has to be said to see the hidden text" },
