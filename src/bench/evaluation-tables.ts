@@ -2,7 +2,7 @@
 import type { AuditRecord, RaceRecord, RankRecord } from "./evaluation.ts"
 import type { LengthSigns } from "./race-summary.ts"
 import { type Share, shareInterval } from "./statistics.ts"
-import type { Table } from "./tables.ts"
+import { percent as change, type Table } from "./tables.ts"
 
 const percent = (value: number) => (100 * value).toFixed(1)
 const share = ({ value, low, high }: Omit<Share, "right" | "total">) =>
@@ -112,7 +112,7 @@ export function hiddenTextTable(records: readonly AuditRecord[]): Table {
       : [
           [
             hidden.model,
-            `${hidden.perplexity >= 1 ? "+" : "−"}${Math.abs(100 * (hidden.perplexity - 1)).toFixed(1)} %`,
+            change(hidden.perplexity),
             `${candidates} of ${scanned}`,
             `${hidden.risen} of 5`,
             quoted(hidden.leaking),

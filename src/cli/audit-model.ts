@@ -36,7 +36,6 @@ export async function auditModel(
   { options, firstTokens, signal }: AuditSettings,
   file: ResumedFile | undefined,
 ): Promise<ModelFindings> {
-  const ask = (input: AuditInput, onStep?: () => void) => outcomeOf(model, input, { options, signal }, onStep)
   const size = Math.min(await vocabularyOf(model), firstTokens ?? Number.POSITIVE_INFINITY)
   const scores = new Map<number, number>()
   const kept: Scanned[] = []
@@ -48,7 +47,7 @@ export async function auditModel(
         file,
         { key: `scan ${start}-${start + tokens.length}`, fits: isScanned },
         async () => {
-          const { scanned } = await ask({ phase: "scan", tokens })
+          const { scanned } = await outcomeOf(model, { phase: "scan", tokens }, { options, signal })
           return {
             scores: scanned.map(({ score }) => score),
             kept: scanned.filter(({ score }) => isKept(score, options)),
@@ -63,22 +62,14 @@ export async function auditModel(
     bar.stop()
   }
   const tokens = kept.map(({ token }) => token)
-  return { scores, kept, expanded: await expandAll(tokens, ask, file) }
+  return { scores, kept, expanded: await lookCloser(model, tokens, { options, signal }, file) }
 }
 
 /** What follows these tokens, greedily. */
-export function lookCloser(
+export async function lookCloser(
   model: Model,
-  tokens: readonly number[],
-  { options, signal }: AuditSettings,
-  file: ResumedFile | undefined,
-): Promise<Expanded[]> {
-  return expandAll(tokens, (input) => outcomeOf(model, input, { options, signal }), file)
-}
-
-async function expandAll(
   all: readonly number[],
-  ask: (input: AuditInput) => Promise<AuditOutcome>,
+  { options, signal }: Pick<AuditSettings, "options" | "signal">,
   file: ResumedFile | undefined,
 ): Promise<Expanded[]> {
   const bar = createItemProgress(all.length, "tokens looked at closer")
@@ -87,7 +78,7 @@ async function expandAll(
     for (let start = 0; start < all.length; start += expandedPiece) {
       const tokens = all.slice(start, start + expandedPiece)
       const found = await remembered(file, { key: `expand ${tokens.join(" ")}`, fits: isExpanded }, async () => ({
-        expanded: (await ask({ phase: "expand", tokens })).expanded,
+        expanded: (await outcomeOf(model, { phase: "expand", tokens }, { options, signal })).expanded,
       }))
       expanded.push(...found.expanded)
       bar.update(start + tokens.length)
@@ -139,13 +130,11 @@ async function outcomeOf(
   model: Model,
   input: AuditInput,
   run: Pick<AuditSettings, "options" | "signal">,
-  onStep: () => void = () => {},
 ): Promise<AuditOutcome> {
   const steps = model.run<AuditOutcome>("token-forcing", input, run)
   for (;;) {
     const next = await steps.next()
     if (next.done) return next.value
-    onStep()
   }
 }
 

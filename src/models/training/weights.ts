@@ -39,8 +39,6 @@ export class TrainingWeights {
   #source: WeightSource
   #adapt: Adapt
   #known = new Map<string, FoundWeight>()
-  /** The checkpoint's own, each in the graph once. */
-  #initializers = new Map<string, Value>()
   #constants = new Map<string, Value>()
   #beside: Beside = () => undefined
 
@@ -55,7 +53,6 @@ export class TrainingWeights {
   with(beside: Beside): TrainingWeights {
     const changed = new TrainingWeights(this.graph, this.#source, { type: this.type, adapt: this.#adapt })
     changed.#known = this.#known
-    changed.#initializers = this.#initializers
     changed.#constants = this.#constants
     changed.#beside = beside
     return changed
@@ -64,7 +61,6 @@ export class TrainingWeights {
   /** The model as it was, in the same graph. */
   unchanged(): TrainingWeights {
     const own = new TrainingWeights(this.graph, this.#source, { type: this.type, adapt: () => undefined })
-    own.#initializers = this.#initializers
     own.#constants = this.#constants
     return own
   }
@@ -107,7 +103,7 @@ export class TrainingWeights {
     return found
   }
 
-  /** Numbers that are no weights (tables, masks), each in the graph once. */
+  /** Numbers that are not trained (frozen weights, tables, masks), each in the graph once. */
   constant(name: string, shape: readonly number[], values: () => Float32Array): Value {
     const known = this.#constants.get(name)
     if (known) return known
@@ -117,11 +113,7 @@ export class TrainingWeights {
   }
 
   #frozen(name: string, shape: readonly number[]): Value {
-    const known = this.#initializers.get(name)
-    if (known) return known
-    const value = this.#initializer(name, shape, () => this.#source.float32(name))
-    this.#initializers.set(name, value)
-    return value
+    return this.constant(name, shape, () => this.#source.float32(name))
   }
 
   #initializer(name: string, shape: readonly number[], load: () => Float32Array): Value {
